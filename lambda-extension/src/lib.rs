@@ -1,0 +1,5 @@
+//! Write AWS Lambda extensions in Rust.
+
+mod clock;
+#[cfg(feature = "simulator")]
+pub mod simulator;
