@@ -36,6 +36,7 @@ pub use extension::{Defaults, Extension, ExtensionFn, HandlerEvent, Hook, extens
 pub use flush::FlushStrategy;
 pub use handle::{Handle, Metrics};
 pub use id::{AccountId, ExtensionId, FunctionArn, RequestId};
+pub use lambda_extension_macros::main;
 pub use registered::Registered;
 pub use registration::Registration;
 
