@@ -98,10 +98,16 @@ impl Buffering {
         Ok(Self { max_items, max_bytes, timeout_ms })
     }
 
-    /// Lambda's own defaults, with another timeout.
-    pub(crate) fn with_timeout_ms(timeout_ms: u32) -> Self {
-        debug_assert!(Self::TIMEOUT_MS.contains(&timeout_ms));
-        Self { max_items: 10_000, max_bytes: 262_144, timeout_ms }
+    /// What is asked for where a batch should come at once: a batch of one, if nothing else is there within 25 ms.
+    pub(crate) fn prompt() -> Self {
+        Self { timeout_ms: *Self::TIMEOUT_MS.start(), ..Self::default() }
+    }
+}
+
+impl Default for Buffering {
+    /// Lambda's own defaults. They are sent all the same, since its documents differ on them.
+    fn default() -> Self {
+        Self { max_items: 10_000, max_bytes: 262_144, timeout_ms: 1_000 }
     }
 }
 
@@ -168,20 +174,12 @@ impl Subscription {
 pub(crate) struct Categories(u8);
 
 impl Categories {
-    pub(crate) fn all() -> Self {
-        Category::ALL.into_iter().collect()
-    }
-
     pub(crate) fn with(self, category: Category) -> Self {
         Self(self.0 | 1 << category as u8)
     }
 
     pub(crate) fn contains(self, category: Category) -> bool {
         self.0 & (1 << category as u8) != 0
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Category> {
