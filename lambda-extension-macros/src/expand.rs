@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Visibility};
+use syn::{Attribute, Type, Visibility};
 
 use crate::args::{Args, Flavor, Flush};
 use crate::input::Input;
@@ -55,30 +55,39 @@ pub(crate) fn place(function: &Input) -> (TokenStream, TokenStream) {
 fn handler_call(function: &Input, private: &TokenStream, options: &TokenStream) -> TokenStream {
     let name = &function.sig.ident;
     let event = function.arguments().next().map(|argument| &argument.ty);
-    let output = inferred_at(function.sig.output.span());
-    quote! { #private::handler::<_, #event, #output, #output>(#options, #name) }
+    let future = inferred_at(function.output());
+    let error = inferred_at(function.error().or(function.output()));
+    quote! { #private::handler::<_, #event, #future, #error>(#options, #name) }
 }
 
+/// The same here, and a wrong argument type is where the registration is handed over.
 fn constructor_call(
     function: &Input,
     takes_registration: bool,
     private: &TokenStream,
     options: &TokenStream,
 ) -> TokenStream {
-    let output = inferred_at(function.sig.output.span());
+    let future = inferred_at(function.output());
+    let extension = inferred_at(function.success().or(function.output()));
+    let error = inferred_at(function.error().or(function.output()));
     let constructor = match function.arguments().next() {
         Some(argument) if takes_registration => {
-            // A wrong argument type is a mistake in the function as a value, so that is what gets its place.
-            let place = argument.ty.span().resolved_at(function.sig.ident.span());
-            Ident::new("main", place).into_token_stream()
+            let registration = Ident::new("registration", place_of(&argument.ty));
+            quote! { |#registration| main(#registration) }
         }
         _ => quote! { |_| main() },
     };
-    quote! { #private::constructor::<_, #output, #output, #output>(#options, #constructor) }
+    quote! { #private::constructor::<_, #future, #extension, #error>(#options, #constructor) }
 }
 
-fn inferred_at(span: Span) -> TokenStream {
-    quote_spanned! { span.resolved_at(Span::mixed_site())=> _ }
+fn inferred_at(ty: Option<&Type>) -> TokenStream {
+    let place = ty.map_or_else(Span::call_site, place_of);
+    quote_spanned! { place=> _ }
+}
+
+/// Where `ty` is written, but known to be generated, so that lints about the user's own code leave it alone.
+fn place_of(ty: &Type) -> Span {
+    ty.span().resolved_at(Span::mixed_site())
 }
 
 /// `::lambda_extension::__private`, or the same in the path that the user gave.
@@ -301,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constructor_that_takes_the_registration_is_passed_as_it_is() {
+    fn a_constructor_is_handed_the_registration_if_it_takes_one() {
         assert_expansion(
             quote! {},
             quote! { async fn main(r: Registration) -> Result<Shipper, Error> { Ok(Shipper) } },
@@ -310,7 +319,7 @@ mod tests {
                     async fn main(r: Registration) -> Result<Shipper, Error> { Ok(Shipper) }
                     ::lambda_extension::__private::constructor::<_, _, _, _>(
                         ::lambda_extension::__private::Options { ..::core::default::Default::default() },
-                        main
+                        |registration| main(registration)
                     )
                 }
             },

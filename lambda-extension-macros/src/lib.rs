@@ -1,11 +1,13 @@
 //! The attribute macro of `lambda_extension`.
 
 mod args;
+mod argument;
 mod expand;
 mod fallback;
 mod input;
 mod mistakes;
 mod model;
+mod types;
 
 use proc_macro2::TokenStream;
 

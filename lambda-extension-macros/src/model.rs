@@ -1,11 +1,12 @@
 //! Validation: the arguments and the function, judged together.
 
 use quote::ToTokens;
-use syn::{GenericArgument, Path, PathArguments, PathSegment, Safety, Type, TypeParamBound};
+use syn::{Path, Safety, Type};
 
 use crate::args::{Arg, Args, Event, Flavor, Flush};
 use crate::input::Input;
 use crate::mistakes::Mistakes;
+use crate::types::{is_box_of_plain_dyn, is_unit, last_segment};
 
 /// What is to be generated; whoever holds one holds a function and arguments without a known mistake.
 pub(crate) struct Model {
@@ -26,7 +27,7 @@ pub(crate) enum Form {
 impl Form {
     /// A function called `main` is a constructor, unless it says literally that it returns `Result<(), …>`.
     fn of(function: &Input) -> Self {
-        if function.is_main() && function.output().is_some_and(|output| !is_unit_result(output)) {
+        if function.is_main() && function.output().is_some() && !function.success().is_some_and(is_unit) {
             Self::Constructor { takes_registration: function.arguments().next().is_some() }
         } else {
             Self::Handler
@@ -90,7 +91,12 @@ fn check_attributes(function: &Input, mistakes: &mut Mistakes) {
 fn check_qualifiers(function: &Input, mistakes: &mut Mistakes) {
     let sig = &function.sig;
     if sig.asyncness.is_none() {
-        mistakes.add(sig.fn_token, "`#[lambda_extension::main]` needs an `async fn`; add `async`");
+        // `#[tokio::main]` above this attribute has been at work before: the user sees `async` in the text.
+        let fix = match function.body.to_string().contains("block_on") {
+            true => "remove `#[tokio::main]`, or what else blocks on its future",
+            false => "add `async`",
+        };
+        mistakes.add(sig.fn_token, format!("`#[lambda_extension::main]` needs an `async fn`; {fix}"));
     }
     if let Some(constness) = &sig.constness {
         mistakes.add(constness, "`#[lambda_extension::main]` cannot call a `const fn`; remove `const`");
@@ -133,8 +139,8 @@ fn check_arguments(function: &Input, form: Form, mistakes: &mut Mistakes) {
     }
     match function.arguments().next() {
         Some(argument) => check_argument_type(&argument.ty, mistakes),
-        // Without a return type it is not known which form was meant; the message about that speaks of both.
-        None if form == Form::Handler && function.output().is_some() => mistakes.add(
+        // Without a return type it is not known which form was meant, and a constructor by another name needs no event.
+        None if form == Form::Handler && function.output().is_some() && !names_an_extension(function) => mistakes.add(
             sig.ident.to_token_stream(),
             if function.is_main() {
                 "take an event to be a handler (`main(event: NextEvent)`), or return `Result<impl Extension, Error>` to be a constructor"
@@ -168,12 +174,11 @@ fn check_output(function: &Input, form: Form, mistakes: &mut Mistakes) {
         );
         return;
     };
-    let success = success_type(output);
     match form {
         Form::Constructor { .. } if matches!(output, Type::ImplTrait(_)) => {
             mistakes.add(output, "a constructor can fail; write `Result<impl Extension, Error>`");
         }
-        Form::Handler if matches!(success, Some(Type::ImplTrait(_))) => {
+        Form::Handler if names_an_extension(function) => {
             mistakes.add(
                 &function.sig.ident,
                 "what returns an extension is a constructor, and is called `main`; rename this function",
@@ -181,7 +186,7 @@ fn check_output(function: &Input, form: Form, mistakes: &mut Mistakes) {
         }
         _ => {}
     }
-    if let Some(error) = error_type(output).filter(|error| is_box_of_plain_dyn(error)) {
+    if let Some(error) = function.error().filter(|error| is_box_of_plain_dyn(error)) {
         mistakes.add(error, "the error must be `Send` and `Sync`; write `lambda_extension::Error` here");
     }
 }
@@ -246,53 +251,9 @@ fn check_telemetry(args: &Args, event: Option<KnownEvent>, mistakes: &mut Mistak
     }
 }
 
-fn last_segment(ty: &Type) -> Option<&PathSegment> {
-    match ty {
-        Type::Path(path) => path.path.segments.last(),
-        Type::Paren(inner) => last_segment(&inner.elem),
-        Type::Group(inner) => last_segment(&inner.elem),
-        _ => None,
-    }
-}
-
-/// The `index`th type between the angle brackets of `ty`, if its last word is `name`.
-fn generic_type<'a>(ty: &'a Type, name: &str, index: usize) -> Option<&'a Type> {
-    let segment = last_segment(ty).filter(|segment| segment.ident == name)?;
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
-    let mut types = arguments.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
-    types.nth(index)
-}
-
-/// `T` of a literal `Result<T, …>`.
-fn success_type(output: &Type) -> Option<&Type> {
-    generic_type(output, "Result", 0)
-}
-
-/// `E` of a literal `Result<…, E>`.
-fn error_type(output: &Type) -> Option<&Type> {
-    generic_type(output, "Result", 1)
-}
-
-fn is_unit_result(output: &Type) -> bool {
-    matches!(success_type(output), Some(Type::Tuple(tuple)) if tuple.elems.is_empty())
-}
-
-/// `Box<dyn Error>`, to which the compiler's answer would be three errors about `Send`, `Sync` and `Sized`.
-fn is_box_of_plain_dyn(ty: &Type) -> bool {
-    let Some(Type::TraitObject(object)) = generic_type(ty, "Box", 0) else { return false };
-    let bounds: Vec<String> = object
-        .bounds
-        .iter()
-        .filter_map(|bound| match bound {
-            TypeParamBound::Trait(bound) => Some(bound.path.segments.last()?.ident.to_string()),
-            _ => None,
-        })
-        .collect();
-    bounds.first().is_some_and(|bound| bound == "Error")
-        && !["Send", "Sync"].iter().all(|auto| bounds.iter().any(|bound| bound == auto))
+/// Whether a function returns `Result<impl …, …>`, as a constructor does, whatever its name.
+fn names_an_extension(function: &Input) -> bool {
+    matches!(function.success(), Some(Type::ImplTrait(_)))
 }
 
 fn path_text(path: &Path) -> String {
@@ -455,11 +416,7 @@ mod tests {
             "impl Extension",
             "write `Result<impl Extension, Error>`",
         );
-        assert_mistake(
-            "async fn make(r: Registration) -> Result<impl Extension, Error> {}",
-            "make",
-            "rename this function",
-        );
+        assert_mistake("async fn make() -> Result<impl Extension, Error> {}", "make", "rename this function");
     }
 
     #[test]
