@@ -70,14 +70,18 @@ fn constructor_call(
     let future = inferred_at(function.output());
     let extension = inferred_at(function.success().or(function.output()));
     let error = inferred_at(function.error().or(function.output()));
-    let constructor = match function.arguments().next() {
+    let closure = match function.arguments().next() {
         Some(argument) if takes_registration => {
             let registration = Ident::new("registration", place_of(&argument.ty));
-            quote! { |#registration| main(#registration) }
+            quote! { |#registration| construct(#registration) }
         }
-        _ => quote! { |_| main() },
+        _ => quote! { |_| construct() },
     };
-    quote! { #private::constructor::<_, #future, #extension, #error>(#options, #constructor) }
+    // As a value the function must be `async`, also in the eyes of `clippy::unused_async`.
+    quote! {
+        let construct = main;
+        #private::constructor::<#extension, _, #future, #error>(#options, #closure)
+    }
 }
 
 fn inferred_at(ty: Option<&Type>) -> TokenStream {
@@ -300,9 +304,10 @@ mod tests {
             quote! {
                 fn main() -> ::std::process::ExitCode {
                     async fn main() -> Result<impl Extension, Error> { Ok(Shipper) }
+                    let construct = main;
                     ::lambda_extension::__private::constructor::<_, _, _, _>(
                         ::lambda_extension::__private::Options { ..::core::default::Default::default() },
-                        |_| main()
+                        |_| construct()
                     )
                 }
             },
@@ -317,9 +322,10 @@ mod tests {
             quote! {
                 fn main() -> ::std::process::ExitCode {
                     async fn main(r: Registration) -> Result<Shipper, Error> { Ok(Shipper) }
+                    let construct = main;
                     ::lambda_extension::__private::constructor::<_, _, _, _>(
                         ::lambda_extension::__private::Options { ..::core::default::Default::default() },
-                        |registration| main(registration)
+                        |registration| construct(registration)
                     )
                 }
             },

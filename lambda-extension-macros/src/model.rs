@@ -233,21 +233,28 @@ fn check_events(args: &Args, event: Option<KnownEvent>, mistakes: &mut Mistakes)
 }
 
 fn check_telemetry(args: &Args, event: Option<KnownEvent>, mistakes: &mut Mistakes) {
-    // A constructor's type may subscribe by itself, and so does `Batch`; an alias may stand for it.
-    let (Some(KnownEvent::Next | KnownEvent::Invoke | KnownEvent::Shutdown), handler) =
-        (event, "this handler takes no telemetry")
-    else {
-        return;
-    };
-    let advice =
-        "take a `lambda_extension::telemetry::Batch`, or write a constructor that returns an `Extension`";
-    if let Arg::Given { key, .. } = &args.telemetry {
-        mistakes.add(key, format!("{handler}, so what is subscribed to would be lost; {advice}"));
-    } else if let Arg::Given { key, .. } = &args.buffering
+    let takes_none = matches!(event, Some(KnownEvent::Next | KnownEvent::Invoke | KnownEvent::Shutdown));
+    if let Arg::Given { key, .. } = &args.telemetry
+        && takes_none
+    {
+        mistakes.add(
+            key,
+            "this handler takes no telemetry, so all of it would be lost; take a `lambda_extension::telemetry::Batch`, or \
+             write a constructor that returns an `Extension`",
+        );
+    }
+    if let Arg::Given { key, .. } = &args.buffering
         && args.telemetry.is_absent()
     {
-        mistakes
-            .add(key, format!("{handler}, so there is nothing to buffer; {advice}, or remove `buffering`"));
+        mistakes.add(
+            key,
+            match takes_none {
+                true => "this handler takes no telemetry, so there is nothing to buffer; remove `buffering`",
+                false => {
+                    "`buffering` goes with a subscription; add for example `telemetry(platform, function)`"
+                }
+            },
+        );
     }
 }
 
@@ -464,7 +471,7 @@ mod tests {
     #[test]
     fn telemetry_needs_somebody_who_takes_it() {
         for handler in [NEXT, INVOKE, SHUTDOWN] {
-            assert_conflict("telemetry(function)", handler, "telemetry", "would be lost");
+            assert_conflict("telemetry(function)", handler, "telemetry", "lost");
             assert_conflict(
                 "telemetry(function), buffering(timeout_ms = 25)",
                 handler,
@@ -475,13 +482,15 @@ mod tests {
         }
         for handler in [BATCH, ALIAS] {
             assert_form("telemetry(function), buffering(timeout_ms = 25)", handler, Form::Handler);
-            assert_form("buffering(timeout_ms = 25)", handler, Form::Handler);
         }
-        assert_form(
-            "buffering(timeout_ms = 25)",
-            CONSTRUCTOR,
-            Form::Constructor { takes_registration: false },
-        );
+        for function in [BATCH, ALIAS, CONSTRUCTOR] {
+            assert_conflict(
+                "buffering(timeout_ms = 25)",
+                function,
+                "buffering",
+                "add for example `telemetry(",
+            );
+        }
     }
 
     #[test]

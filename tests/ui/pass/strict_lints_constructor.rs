@@ -15,7 +15,6 @@ impl Extension for Shipper {}
 ///
 /// None.
 #[lambda_extension::main]
-#[allow(clippy::unused_async)]
 pub async fn main() -> Result<impl Extension, Error> {
     Ok(Shipper)
 }
