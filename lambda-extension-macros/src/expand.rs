@@ -243,18 +243,18 @@ mod tests {
     fn each_argument_sets_its_option() {
         assert_options(quote! { name = "x" }, quote! { name: ::core::option::Option::Some("x"), });
         assert_options(
-            quote! { events(shutdown, invoke), telemetry(extension) },
+            quote! { events(shutdown, invoke) },
             quote! {
                 events: ::core::option::Option::Some(&[
                     ::lambda_extension::__private::EventType::Shutdown,
                     ::lambda_extension::__private::EventType::Invoke
                 ]),
-                telemetry: ::core::option::Option::Some(&[::lambda_extension::__private::Category::Extension]),
             },
         );
         assert_options(
-            quote! { buffering(timeout_ms = 1_000, max_items = 2000) },
+            quote! { telemetry(function), buffering(timeout_ms = 1_000, max_items = 2000) },
             quote! {
+                telemetry: ::core::option::Option::Some(&[::lambda_extension::__private::Category::Function]),
                 max_items: ::core::option::Option::Some(2000),
                 timeout_ms: ::core::option::Option::Some(1000),
             },
