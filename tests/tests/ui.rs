@@ -17,7 +17,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::LazyLock,
 };
 
 use serde_json::Value;
@@ -67,6 +67,18 @@ fn a_renamed_framework_compiles_in_the_2021_edition() {
 fn programs_without_the_attribute_compile() {
     let failures = unexpected_in("handwritten");
     assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn a_build_that_aborts_on_panic_is_warned_and_does_not_fail() {
+    let messages =
+        compile(&["rustc", "--profile=check", "-p=ui_pass", "--bin=pass_panic_abort"], &["-Cpanic=abort"]);
+    let [warning] = &messages["pass_panic_abort"][..] else { panic!("one warning was expected") };
+    assert_eq!(warning.line, 6, "the attribute's line: {}", warning.rendered);
+    for words in ["panic = \"unwind\"", "[profile.release]", "fails the customer's invocation"] {
+        assert!(warning.text.contains(words), "{}", warning.rendered);
+    }
+    assert!(warning.rendered.starts_with("warning"), "{}", warning.rendered);
 }
 
 /// What the fixtures of a directory and the compiler disagree about, for a person to read; empty if they agree.
@@ -162,28 +174,32 @@ fn disagreements(path: &Path, mut missing: Vec<Expectation>, messages: &[Message
 
 /// The messages about each fixture, by `directory_name`. One run of cargo compiles them all.
 fn compile_all() -> &'static BTreeMap<String, Vec<Message>> {
-    static COMPILED: OnceLock<BTreeMap<String, Vec<Message>>> = OnceLock::new();
-    COMPILED.get_or_init(|| {
-        let workspace = write_workspace();
-        let output = Command::new(env!("CARGO"))
-            .args(["check", "--workspace", "--bins", "--keep-going", "--offline", "--message-format=json"])
-            .arg("--target-dir")
-            .arg(workspace.join("target"))
-            .current_dir(&workspace)
-            .output()
-            .expect("cargo starts");
-        let mut compiled: BTreeMap<String, Vec<Message>> = BTreeMap::new();
-        for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")) {
-            let report: Value = serde_json::from_slice(line).expect("cargo writes JSON");
-            // An artifact means that a fixture was compiled, though nothing may have been said about it.
-            if report["target"]["kind"][0] == "bin" {
-                let fixture = report["target"]["name"].as_str().expect("a target has a name");
-                compiled.entry(fixture.to_owned()).or_default().extend(Message::read(&report["message"]));
-            }
+    static COMPILED: LazyLock<BTreeMap<String, Vec<Message>>> =
+        LazyLock::new(|| compile(&["check", "--workspace", "--bins", "--keep-going"], &[]));
+    &COMPILED
+}
+
+/// Runs cargo, and gathers what the compiler says about each fixture that it compiles.
+fn compile(command: &[&str], compiler_flags: &[&str]) -> BTreeMap<String, Vec<Message>> {
+    static WORKSPACE: LazyLock<PathBuf> = LazyLock::new(write_workspace);
+    let output = Command::new(env!("CARGO"))
+        .args(command)
+        .args(["--offline", "--message-format=json", "--target-dir=target", "--"])
+        .args(compiler_flags)
+        .current_dir(&*WORKSPACE)
+        .output()
+        .expect("cargo starts");
+    let mut compiled: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")) {
+        let report: Value = serde_json::from_slice(line).expect("cargo writes JSON");
+        // An artifact means that a fixture was compiled, though nothing may have been said about it.
+        if report["target"]["kind"][0] == "bin" {
+            let fixture = report["target"]["name"].as_str().expect("a target has a name");
+            compiled.entry(fixture.to_owned()).or_default().extend(Message::read(&report["message"]));
         }
-        assert!(!compiled.is_empty(), "nothing compiled:\n{}", String::from_utf8_lossy(&output.stderr));
-        compiled
-    })
+    }
+    assert!(!compiled.is_empty(), "nothing compiled:\n{}", String::from_utf8_lossy(&output.stderr));
+    compiled
 }
 
 /// Writes a workspace whose packages have the fixtures as programs, with the versions of our own lock file.
