@@ -7,7 +7,8 @@ use syn::{Attribute, Type, Visibility};
 
 use crate::args::{Args, Flavor, Flush};
 use crate::input::Input;
-use crate::model::{Form, Model};
+use crate::model::Model;
+use crate::signature::Form;
 
 /// What a build under `panic = "abort"` is told; the compiler puts "use of deprecated constant …" before it.
 const PANIC_ABORT_NOTE: &str = "with `panic = \"abort\"` a panic in this extension kills its process, and Lambda then fails \
@@ -162,8 +163,9 @@ fn some(value: TokenStream) -> TokenStream {
 
 /// A use of a deprecated constant is the one way for generated code to *warn*.
 ///
-/// `warn(warnings)` keeps it a warning where warnings are errors: the profile may well be somebody else's choice, as it
-/// is under `cargo lambda`. The function's own `#[allow(…)]`s come after it, so `#[allow(deprecated)]` silences it.
+/// `warn(warnings)` keeps it a warning where warnings are errors: the profile may well be somebody else's
+/// choice, as it is under `cargo lambda`. The function's own `#[allow(…)]`s come after it, so
+/// `#[allow(deprecated)]` silences it.
 fn panic_warning(attrs: &[Attribute]) -> TokenStream {
     let allows = attrs.iter().filter(|attribute| attribute.path().is_ident("allow"));
     quote! {

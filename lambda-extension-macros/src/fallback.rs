@@ -1,7 +1,8 @@
 //! What is emitted, beside the errors, when something is wrong.
 //!
-//! There is always a `main` and, where it can be read, the user's function, put right as far as the mistakes are known:
-//! otherwise one mistake would be followed by "no `main` function", "`await` outside of `async`" or a row of unused imports.
+//! There is always a `main` and, where it can be read, the user's function, put right as far as the mistakes
+//! are known: otherwise one mistake would be followed by "no `main` function", "`await` outside of `async`"
+//! or a row of unused imports.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote;
@@ -9,7 +10,7 @@ use syn::{FnArg, ReturnType, Safety, Token, parse_quote};
 
 use crate::expand::place;
 use crate::input::Input;
-use crate::model::starts_a_runtime;
+use crate::signature::starts_a_runtime;
 
 /// A program that compiles but for the errors that go with it.
 pub(crate) fn fallback(item: TokenStream, function: Option<Input>) -> TokenStream {

@@ -1,4 +1,5 @@
-//! Compiles the programs in `ui/`: those in `fail` must give the messages written beside their lines, the others none.
+//! Compiles the programs in `ui/`: those in `fail` must give the messages written beside their lines, the
+//! others none.
 //!
 //! A line of a fixture says what the compiler must say about it:
 //!
@@ -6,9 +7,10 @@
 //! #[lambda_extension::main(nam = "x")] //~ ERROR did you mean `name`?
 //! ```
 //!
-//! Only that fragment has to be in the message, in a label or in a note of it, so that a compiler with other words passes too. The
-//! number of messages counts as well: one mistake gives one message. Of errors that are the compiler's own (they have
-//! a code such as E0277) there may be more, as long as they are about the same line.
+//! Only that fragment has to be in the message, in a label or in a note of it, so that a compiler with other
+//! words passes too. The number of messages counts as well: one mistake gives one message. Of errors that are
+//! the compiler's own (they have a code such as E0277) there may be more, as long as they are about the same
+//! line.
 
 use std::{
     collections::BTreeMap,
@@ -81,7 +83,8 @@ fn a_build_that_aborts_on_panic_is_warned_and_does_not_fail() {
     assert!(warning.rendered.starts_with("warning"), "{}", warning.rendered);
 }
 
-/// What the fixtures of a directory and the compiler disagree about, for a person to read; empty if they agree.
+/// What the fixtures of a directory and the compiler disagree about, for a person to read; empty if they
+/// agree.
 fn unexpected_in(directory: &str) -> String {
     let compiled = compile_all();
     let mut report = String::new();
