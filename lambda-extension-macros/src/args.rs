@@ -208,9 +208,12 @@ fn buffering(argument: &Argument) -> Result<Buffering> {
 fn flush(argument: &Argument) -> Result<Flush> {
     match &argument.value {
         Value::List(tokens) => {
-            let interval = Argument::parse(tokens.clone(), &["periodic_ms = 10_000"], &mut Vec::new())
-                .map_err(|_| Error::new_spanned(&argument.key, format!("write it as in `{PERIODIC}`")))?;
-            interval.integer(1..=u64::MAX, "millisecond").map(Flush::Periodic)
+            let wrong = || argument.at_value(format!("write it as in `{PERIODIC}`"));
+            let [interval] = &between_commas(tokens.clone())[..] else { return Err(wrong()) };
+            Argument::parse(interval.clone(), &["periodic_ms = 10_000"], &mut Vec::new())
+                .map_err(|_| wrong())?
+                .integer(1..=u64::MAX, "millisecond")
+                .map(Flush::Periodic)
         }
         _ => argument
             .choice(&[
@@ -306,6 +309,7 @@ mod tests {
     fn nothing_and_a_comma_at_the_end_are_no_mistakes() {
         assert!(given("").name.is_absent());
         assert!(given("events(shutdown,),").events.value().is_some());
+        assert!(given("flush(periodic_ms = 1,),").flush.value().is_some());
     }
 
     #[test]
@@ -369,7 +373,8 @@ mod tests {
         assert_mistake("events()", "events", "write it as in `events(invoke, shutdown)`");
         assert_mistake("events(,)", ",", "write it as in `events(invoke, shutdown)`");
         assert_mistake("buffering()", "buffering", &format!("write it as in `{}`", EXAMPLES[3]));
-        assert_mistake("flush(end)", "flush", &format!("write it as in `{PERIODIC}`"));
+        assert_mistake("flush(end)", "end", &format!("write it as in `{PERIODIC}`"));
+        assert_mistake("flush()", "flush", &format!("write it as in `{PERIODIC}`"));
         assert_mistake("flush = end", "end", r#"write it as in `flush = "end"`"#);
     }
 
