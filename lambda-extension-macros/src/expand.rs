@@ -13,7 +13,8 @@ use crate::signature::Form;
 /// What a build under `panic = "abort"` is told; the compiler puts "use of deprecated constant …" before it.
 const PANIC_ABORT_NOTE: &str = "with `panic = \"abort\"` a panic in this extension kills its process, \
     and Lambda then fails the customer's invocation; \
-    write `panic = \"unwind\"` under `[profile.release]` in Cargo.toml (`cargo lambda build --release` sets \"abort\" where that section says nothing)";
+    write `panic = \"unwind\"` under `[profile.release]` in Cargo.toml \
+    (`cargo lambda build --release` sets \"abort\" where that section says nothing)";
 
 /// Turns a validated model into the program it stands for.
 pub(crate) fn expand(model: &Model) -> TokenStream {
