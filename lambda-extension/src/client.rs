@@ -210,7 +210,7 @@ impl Client {
         &self,
         id: &ExtensionId,
         error_type: &str,
-        error: &(dyn StdError + 'static),
+        error: &(dyn StdError + Send + Sync + 'static),
     ) -> Result<(), ExtensionError> {
         self.report(wire::INIT_ERROR_PATH, id, error_type, error).await
     }
@@ -225,7 +225,7 @@ impl Client {
         &self,
         id: &ExtensionId,
         error_type: &str,
-        error: &(dyn StdError + 'static),
+        error: &(dyn StdError + Send + Sync + 'static),
     ) -> Result<(), ExtensionError> {
         self.report(wire::EXIT_ERROR_PATH, id, error_type, error).await
     }
@@ -235,7 +235,7 @@ impl Client {
         path: &str,
         id: &ExtensionId,
         error_type: &str,
-        error: &(dyn StdError + 'static),
+        error: &(dyn StdError + Send + Sync + 'static),
     ) -> Result<(), ExtensionError> {
         let headers = [
             (wire::EXTENSION_ID_HEADER, id.as_str()),

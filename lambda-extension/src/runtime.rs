@@ -360,14 +360,17 @@ impl<E: Extension> Life<E> {
     }
 
     /// Tells Lambda why the process ends, by the route that is open. Lambda acts on it when the process is gone.
-    async fn report(&self, error: &ExtensionError) {
+    ///
+    /// Not `&self`: held while waiting, a shared reference to the parked poll would keep `run` from being `Send`.
+    async fn report(&mut self, error: &ExtensionError) {
         if self.config.kind == Kind::Internal {
             return;
         }
         let client = self.inbox.client();
         let id = &self.registration.extension_id;
+        let asked = self.asked;
         let reported = timeout(REPORT_TIMEOUT, async {
-            if self.asked {
+            if asked {
                 client.exit_error(id, error.error_type(), error).await
             } else {
                 client.init_error(id, error.error_type(), error).await
