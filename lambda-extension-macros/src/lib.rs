@@ -4,6 +4,8 @@
 //! `args` and `input` read what the user wrote, `signature` and `model` judge it, `expand` generates the
 //! program from a `Model`, and `fallback` stands in for that beside the messages in `mistakes`.
 
+#![warn(missing_docs, clippy::unwrap_used)]
+
 mod args;
 mod argument;
 mod expand;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     clock::Deadline,
+    mark,
     telemetry::{
         Category,
         correlation::Correlation,
@@ -62,28 +63,31 @@ pub struct Batch {
 #[derive(Debug)]
 pub(crate) struct Filter {
     wanted: Categories,
-    /// What the extension's own lines begin with, as JSON.
-    text_mark: String,
-    json_mark: String,
+    /// What the records of the extension's own lines begin with.
+    own: [String; 3],
 }
 
 impl Filter {
     pub(crate) fn new(wanted: Categories, name: &str) -> Self {
-        let text = serde_json::Value::from(format!("[{name}] ")).to_string();
-        let text_mark = text[..text.len() - 1].to_owned();
-        let json_mark = format!("{{\"extension\":{},", serde_json::Value::from(name));
-        Self { wanted, text_mark, json_mark }
+        let [text, json] = [mark::text(name), mark::json(name)];
+        // JSON lines come as objects, or as text where the log format is text, or where an emulator knows no better.
+        Self { wanted, own: [beginning_of_text(&text), beginning_of_text(&json), json] }
     }
 
     fn passes(&self, head: &Head<'_>, kind: &str) -> bool {
         let Some(category) = category(kind) else { return true };
-        let own = || {
-            head.record.is_some_and(|record| {
-                record.get().starts_with(&self.text_mark) || record.get().starts_with(&self.json_mark)
-            })
-        };
+        let own =
+            || head.record.is_some_and(|record| self.own.iter().any(|mark| record.get().starts_with(mark)));
         self.wanted.contains(category) && !(category == Category::Extension && own())
     }
+}
+
+/// What a line with this beginning looks like as a JSON string.
+fn beginning_of_text(beginning: &str) -> String {
+    let mut json = serde_json::Value::from(beginning).to_string();
+    // The closing quote: the line goes on.
+    json.pop();
+    json
 }
 
 impl Batch {
