@@ -291,7 +291,7 @@ impl Config {
             overlapping: self.is_managed(),
             loopback: self.loopback,
         };
-        match Stream::open(subscription, terms, handle.clone()).await {
+        match (subscription.open)(subscription, terms, handle.clone()).await {
             Ok(stream) => Ok(Some(stream)),
             Err(error) => self.without_telemetry(error),
         }
