@@ -1,6 +1,6 @@
 //! The Extensions API as typed calls, for the event loop and for those who need none.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, pin::Pin, time::Duration};
 
 use reqwest::{
     Method, StatusCode, Url,
@@ -249,8 +249,18 @@ impl Client {
         }
     }
 
-    /// One request and its whole answer, whatever its status.
-    async fn send(
+    /// One request and its whole answer, whatever its status. Boxed, or its code would be in each of its callers anew.
+    fn send<'a>(
+        &'a self,
+        method: Method,
+        path: &'a str,
+        headers: &'a [(&'static str, &'a str)],
+        body: Option<Vec<u8>>,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>> {
+        Box::pin(self.exchange(method, path, headers, body))
+    }
+
+    async fn exchange(
         &self,
         method: Method,
         path: &str,

@@ -7,7 +7,7 @@ pub(crate) fn text(name: &str) -> String {
 
 /// What a line of this extension in JSON begins with.
 pub(crate) fn json(name: &str) -> String {
-    format!("{{\"extension\":{},", serde_json::Value::from(name))
+    format!("{{\"extension\":{},", serde_json::to_string(name).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -178,11 +178,21 @@ mod tests {
 
     #[test]
     fn strange_deadlines_are_unknown_and_cost_nothing_else() {
-        for deadline in ["0", "-5", "null", "\"soon\"", "1.5e-3"] {
+        for deadline in ["0", "-5", "null", "\"soon\"", "1.5e-3", "{\"in\":[5]}", "[[5]]", "true"] {
             let body = format!(r#"{{"eventType":"SHUTDOWN","deadlineMs":{deadline},"shutdownReason":"x"}}"#);
             let NextEvent::Shutdown(shutdown) = event(&body) else { panic!("not SHUTDOWN") };
             assert_eq!(shutdown.deadline(), None, "{deadline}");
         }
+    }
+
+    #[test]
+    fn a_deadline_may_be_written_as_a_float() {
+        let NextEvent::Invoke(invoke) =
+            event(r#"{"eventType":"INVOKE","requestId":"1","deadlineMs":17.0e1}"#)
+        else {
+            panic!("not INVOKE")
+        };
+        assert_eq!(invoke.deadline_ms, 170);
     }
 
     #[test]
