@@ -17,6 +17,7 @@ use crate::{
     flush::FlushStrategy,
     handle::Handle,
     registered::Registered,
+    say,
     telemetry::{
         Subscription,
         stream::{Stream, Terms},
@@ -118,7 +119,7 @@ impl Config {
         let text = |name: &str| match variable(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
-            Some(Err(value)) => Err(ExtensionError::config(format!("{name} is not UTF-8: {value:?}"))),
+            Some(Err(_)) => Err(ExtensionError::config(format!("{name} is not UTF-8"))),
         };
         let runtime_api = text(RUNTIME_API)?.ok_or_else(|| ExtensionError::config(NOT_IN_LAMBDA))?;
         let mut config = Self::new(&runtime_api)?;
@@ -256,12 +257,11 @@ impl Config {
             )));
         }
         let no_invoke = self.events.as_ref().is_some_and(|events| !events.contains(&EventType::Invoke));
-        if let (true, Some(strategy @ (FlushStrategy::End | FlushStrategy::Adaptive))) =
-            (no_invoke, self.flush)
-        {
-            return Err(ExtensionError::config(format!(
-                "FlushStrategy::{strategy:?} flushes at the end of invocations, and the extension does not register for                  INVOKE; register for it, or choose Periodic or Shutdown"
-            )));
+        if no_invoke && matches!(self.flush, Some(FlushStrategy::End | FlushStrategy::Adaptive)) {
+            return Err(ExtensionError::config(
+                "FlushStrategy::End and Adaptive flush at the end of invocations, and the extension does not register for INVOKE; \
+                 register for it, or choose Periodic or Shutdown",
+            ));
         }
         Ok(())
     }
@@ -302,7 +302,7 @@ impl Config {
         match self.policy() {
             ErrorPolicy::Exit => Err(error),
             ErrorPolicy::Continue => {
-                tracing::error!(error = chain(&error).join(": "), "going on without telemetry");
+                say::error(format_args!("going on without telemetry: {}", chain(&error).join(": ")));
                 Ok(None)
             }
         }
@@ -347,10 +347,9 @@ fn file_name(program: Option<&OsStr>) -> Result<String, ExtensionError> {
         .and_then(OsStr::to_str)
         .map(ToOwned::to_owned)
         .ok_or_else(|| {
-            ExtensionError::config(format!(
-                "there is no file name in argv[0] ({program:?}) to register under; set LAMBDA_EXTENSION_NAME to the name \
-                 of the file in /opt/extensions"
-            ))
+            ExtensionError::config(
+                "argv[0] is no file name to register under; set LAMBDA_EXTENSION_NAME to the name of the file in /opt/extensions",
+            )
         })
 }
 

@@ -467,7 +467,7 @@ impl RestoreEvent {
 
 /// Reads a number of milliseconds in whatever way it is written. A negative one, or none at all, becomes 0, which
 /// is how emulators say that they do not know: a strange deadline must not cost the event.
-fn lenient_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn lenient_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     struct Ms;
 
     impl<'de> Visitor<'de> for Ms {

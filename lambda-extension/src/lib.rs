@@ -23,6 +23,7 @@ mod mark;
 mod registered;
 mod registration;
 mod runtime;
+mod say;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    fmt::{self, Debug, Display, Write},
+    fmt::{self, Debug, Display},
     io,
     time::SystemTime,
 };

@@ -7,7 +7,7 @@ use crate::{
     extension::Extension,
     handle::Handle,
     registration::Registration,
-    runtime,
+    runtime, say,
     telemetry::stream::Stream,
 };
 
@@ -59,7 +59,9 @@ impl Registered {
                     && events.contains(&EventType::Invoke)
                     && !source.says("SHUTDOWN") =>
             {
-                tracing::warn!("Lambda refuses INVOKE here ({source}); registering for SHUTDOWN only");
+                say::warn(format_args!(
+                    "Lambda refuses INVOKE here ({source}); registering for SHUTDOWN only"
+                ));
                 events = vec![EventType::Shutdown];
                 config.client.register(&config.name, &events).await?
             }
@@ -116,10 +118,10 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         if self.parts.is_some() {
-            tracing::error!(
+            say::error(format_args!(
                 "a registered extension was dropped without being run: it will never ask for an event, and Lambda holds \
                  every invocation to its timeout. Call `run` on what `register` returns"
-            );
+            ));
         }
     }
 }

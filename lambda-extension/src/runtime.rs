@@ -18,6 +18,7 @@ use crate::{
     inbox::{Happening, Inbox},
     registered::Parts,
     registration::Registration,
+    say,
     telemetry::{
         Batch,
         feedback::{Feedback, Verdict},
@@ -41,10 +42,10 @@ where
     Err: Into<Error>,
 {
     if cfg!(panic = "abort") {
-        tracing::warn!(
+        say::warn(format_args!(
             "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. Set \
              panic = \"unwind\" in the release profile"
-        );
+        ));
     }
     let Parts { config, events, registration, stream } = parts;
     let mut life = Life::new(config, &events, registration);
@@ -127,7 +128,7 @@ impl<E: Extension> Life<E> {
                 self.listener = Some(stream.listener);
             }
             Some(Subscribed::NotSupported) => {
-                tracing::warn!("there is no telemetry here: this emulator has none")
+                say::warn(format_args!("there is no telemetry here: this emulator has none"));
             }
             None => {}
         }
@@ -147,12 +148,10 @@ impl<E: Extension> Life<E> {
             attend(&mut self.inbox, constructing, Some(bound)).instrument(hook_span(Hook::Constructor)).await;
         self.extension = self.judge(Hook::Constructor, constructed)?;
         if self.call(Call::Init(self.registration.clone()), Some(bound)).await?.is_none() {
-            if let Err(panic) = drop_contained(self.extension.take()) {
-                tracing::error!(error = %panic, "dropping the extension failed");
-            }
-            tracing::error!(
+            self.drop_extension();
+            say::error(format_args!(
                 "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
-            );
+            ));
         }
         Ok(())
     }
@@ -200,7 +199,9 @@ impl<E: Extension> Life<E> {
         match self.inbox.decision.due(requested, Instant::now()) {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
-                tracing::warn!(%request_id, "no time is left in this invocation to flush; the data waits for the next one");
+                say::warn(format_args!(
+                    "{request_id}: no time is left to flush; the data waits for the next invocation"
+                ));
                 Ok(())
             }
             Some(reason) => self.flush(reason, Some(request_id), None).await,
@@ -219,10 +220,9 @@ impl<E: Extension> Life<E> {
                 Happening::Bound => {
                     self.handle.count(|metrics| metrics.missed_runtime_done += 1);
                     if self.inbox.decision.missed() {
-                        tracing::warn!(
-                            %request_id,
-                            "platform.runtimeDone did not come in time; invocations are not held for it until one does"
-                        );
+                        say::warn(format_args!(
+                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one does"
+                        ));
                     }
                 }
                 Happening::Event | Happening::RuntimeDone => {}
@@ -244,10 +244,14 @@ impl<E: Extension> Life<E> {
         let flushed = self.flush(FlushReason::Shutdown, None, Some(plan.flush(Instant::now()))).await;
         result = result.and(flushed);
         let ended = self.call(Call::Shutdown(event), Some(plan.end)).await.map(drop);
-        if let Err(panic) = drop_contained(self.extension.take()) {
-            tracing::error!(error = %panic, "dropping the extension failed");
-        }
+        self.drop_extension();
         result.and(ended)
+    }
+
+    fn drop_extension(&mut self) {
+        if let Err(panic) = drop_contained(self.extension.take()) {
+            say::error(format_args!("dropping the extension failed: {panic}"));
+        }
     }
 
     /// Takes in telemetry until it is quiet, or until `accept`; then closes the listener and hands on the rest.
@@ -308,10 +312,10 @@ impl<E: Extension> Life<E> {
         }
         let verdict = self.feedback.judge(Instant::now());
         if verdict == (Verdict::LeaveOut { first: true }) {
-            tracing::warn!(
+            say::warn(format_args!(
                 "lines of extensions keep coming while no invocation goes on: this extension seems to write some for each \
                  batch it gets, without the mark of lambda_extension::logging. From here on one batch a second is handed on"
-            );
+            ));
         }
         verdict != Verdict::HandOn
     }
@@ -353,7 +357,10 @@ impl<E: Extension> Life<E> {
         match self.config.policy() {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
-                tracing::error!(error = chain(&error).join(": "), "{hook} failed; the function goes on");
+                say::error(format_args!(
+                    "{hook} failed, and the function goes on: {}",
+                    chain(&error).join(": ")
+                ));
                 Ok(None)
             }
         }
@@ -381,7 +388,7 @@ impl<E: Extension> Life<E> {
             Ok(Err(refused)) => &chain(refused).join(": "),
             Err(_) => &"no answer",
         };
-        tracing::warn!("Lambda did not take the report of the error: {unreported}");
+        say::warn(format_args!("Lambda did not take the report of the error: {unreported}"));
     }
 }
 
