@@ -89,7 +89,7 @@ impl Registered {
     /// [`ExtensionError::NextEvent`] when the poll breaks, and under [`ErrorPolicy::Exit`](crate::ErrorPolicy::Exit) whatever failed. It has been
     /// reported to Lambda already; the process should exit with another code than 0.
     pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
-        self.run_with(async |_| Ok::<_, Error>(extension)).await
+        runtime::run(self.parts::<E>().await?, extension).await
     }
 
     /// Makes the extension and [runs](Self::run) it. `construct` may take its time: the function's runtime starts meanwhile. It
@@ -98,20 +98,25 @@ impl Registered {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn run_with<E, F, Fut, Err>(mut self, construct: F) -> Result<(), ExtensionError>
+    pub async fn run_with<E, F, Fut, Err>(self, construct: F) -> Result<(), ExtensionError>
     where
         E: Extension,
         F: FnOnce(Registration) -> Fut + Send,
         Fut: Future<Output = Result<E, Err>> + Send,
         Err: Into<Error>,
     {
-        let mut parts = self.parts.take().expect("only running takes the parts, and it takes `self` too");
+        runtime::run_with(self.parts::<E>().await?, construct).await
+    }
+
+    /// What there is to run an extension of this type with.
+    async fn parts<E: Extension>(mut self) -> Result<Parts, ExtensionError> {
+        let mut parts = self.parts.take().expect("only this takes the parts, and it takes `self` too");
         let undecided = parts.config.telemetry.is_none();
         parts.config = parts.config.with_defaults::<E>();
         if undecided {
             parts.stream = parts.config.open_stream(&parts.events, &parts.registration.handle()).await?;
         }
-        runtime::run(parts, construct).await
+        Ok(parts)
     }
 }
 

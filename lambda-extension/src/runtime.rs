@@ -9,7 +9,7 @@ use crate::{
     client::Subscribed,
     config::{Config, ErrorPolicy, Initialization, Kind},
     error::{Error, ExtensionError, HookError, chain},
-    event::{EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
+    event::{FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
     extension::{Extension, Hook},
     flush::Decision,
     handle::Handle,
@@ -33,27 +33,34 @@ const QUIET: Duration = Duration::from_millis(30);
 /// How long Lambda may take to accept the report of an error, before the process leaves without.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a registered extension from its construction to its end, and reports to Lambda if it fails.
-pub(crate) async fn run<E, F, Fut, Err>(parts: Parts, construct: F) -> Result<(), ExtensionError>
+/// Runs a registered extension to its end, and reports to Lambda if it fails.
+pub(crate) async fn run<E: Extension>(parts: Parts, extension: E) -> Result<(), ExtensionError> {
+    let (mut life, stream) = Life::begin(parts);
+    life.extension = Some(extension);
+    let result = async {
+        life.subscribe(stream).await?;
+        life.live().await
+    };
+    let result = result.await;
+    life.end(result).await
+}
+
+/// Constructs a registered extension, and runs it likewise.
+pub(crate) async fn run_with<E, F, Fut, Err>(parts: Parts, construct: F) -> Result<(), ExtensionError>
 where
     E: Extension,
     F: FnOnce(Registration) -> Fut + Send,
     Fut: Future<Output = Result<E, Err>> + Send,
     Err: Into<Error>,
 {
-    if cfg!(panic = "abort") {
-        say::warn(format_args!(
-            "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. Set \
-             panic = \"unwind\" in the release profile"
-        ));
-    }
-    let Parts { config, events, registration, stream } = parts;
-    let mut life = Life::new(config, &events, registration);
-    let result = life.live(stream, construct).await;
-    if let Err(error) = &result {
-        life.report(error).await;
-    }
-    result
+    let (mut life, stream) = Life::begin(parts);
+    let result = async {
+        life.subscribe(stream).await?;
+        life.construct(construct).await?;
+        life.live().await
+    };
+    let result = result.await;
+    life.end(result).await
 }
 
 /// One life of an extension, from its registration to SHUTDOWN.
@@ -74,15 +81,22 @@ struct Life<E> {
 }
 
 impl<E: Extension> Life<E> {
-    fn new(config: Config, events: &[EventType], registration: Registration) -> Self {
+    fn begin(parts: Parts) -> (Self, Option<Stream>) {
+        if cfg!(panic = "abort") {
+            say::warn(format_args!(
+                "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. \
+                 Set panic = \"unwind\" in the release profile"
+            ));
+        }
+        let Parts { config, events, registration, stream } = parts;
         let handle = registration.handle();
-        Self {
+        let life = Self {
             extension: None,
             inbox: Inbox::new(
                 config.client.clone(),
                 registration.extension_id.clone(),
                 handle.clone(),
-                Decision::new(config.flush_strategy(events), Instant::now()),
+                Decision::new(config.flush_strategy(&events), Instant::now()),
                 config.max_hold,
             ),
             listener: None,
@@ -92,32 +106,21 @@ impl<E: Extension> Life<E> {
             handle,
             registration,
             config,
-        }
+        };
+        (life, stream)
     }
 
-    async fn live<F, Fut, Err>(&mut self, stream: Option<Stream>, construct: F) -> Result<(), ExtensionError>
-    where
-        F: FnOnce(Registration) -> Fut + Send,
-        Fut: Future<Output = Result<E, Err>> + Send,
-        Err: Into<Error>,
-    {
-        if let Some(stream) = stream {
-            self.subscribe(stream).await?;
+    /// Reports a failure to Lambda: whatever it was, here and nowhere else.
+    async fn end(&mut self, result: Result<(), ExtensionError>) -> Result<(), ExtensionError> {
+        if let Err(error) = &result {
+            self.report(error).await;
         }
-        self.init(construct, self.config.started + self.config.init_timeout).await?;
-        loop {
-            match self.next_event().await? {
-                NextEvent::Invoke(event) => {
-                    let span = span(|| tracing::info_span!("invocation", request_id = %event.request_id));
-                    self.invoke(event).instrument(span).await?;
-                }
-                NextEvent::Shutdown(event) => return self.shutdown(event).await,
-            }
-        }
+        result
     }
 
-    /// Has telemetry delivered to the stream that is open for it.
-    async fn subscribe(&mut self, stream: Stream) -> Result<(), ExtensionError> {
+    /// Has telemetry delivered to the stream, if one is open for it.
+    async fn subscribe(&mut self, stream: Option<Stream>) -> Result<(), ExtensionError> {
+        let Some(stream) = stream else { return Ok(()) };
         let subscribed = stream.subscribe(self.inbox.client(), &self.registration.extension_id).await;
         match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error))? {
             Some(Subscribed::Delivering) => {
@@ -135,8 +138,8 @@ impl<E: Extension> Life<E> {
         Ok(())
     }
 
-    /// Constructs and initialises the extension. Where that fails and the policy is to go on, there is none.
-    async fn init<F, Fut, Err>(&mut self, construct: F, bound: Instant) -> Result<(), ExtensionError>
+    /// Makes the extension. Where that fails and the policy is to go on, there is none.
+    async fn construct<F, Fut, Err>(&mut self, construct: F) -> Result<(), ExtensionError>
     where
         F: FnOnce(Registration) -> Fut + Send,
         Fut: Future<Output = Result<E, Err>> + Send,
@@ -144,16 +147,34 @@ impl<E: Extension> Life<E> {
     {
         let registration = self.registration.clone();
         let constructing = async move { construct(registration).await.map_err(Into::into) };
+        let limit = Some(self.init_bound());
         let constructed =
-            attend(&mut self.inbox, constructing, Some(bound)).instrument(hook_span(Hook::Constructor)).await;
+            attend(&mut self.inbox, constructing, limit).instrument(hook_span(Hook::Constructor)).await;
         self.extension = self.judge(Hook::Constructor, constructed)?;
-        if self.call(Call::Init(self.registration.clone()), Some(bound)).await?.is_none() {
+        Ok(())
+    }
+
+    async fn live(&mut self) -> Result<(), ExtensionError> {
+        let initialised = self.call(Call::Init(self.registration.clone()), Some(self.init_bound())).await?;
+        if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
                 "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
             ));
         }
-        Ok(())
+        loop {
+            match self.next_event().await? {
+                NextEvent::Invoke(event) => {
+                    let span = span(|| tracing::info_span!("invocation", request_id = %event.request_id));
+                    self.invoke(event).instrument(span).await?;
+                }
+                NextEvent::Shutdown(event) => return self.shutdown(event).await,
+            }
+        }
+    }
+
+    fn init_bound(&self) -> Instant {
+        self.config.started + self.config.init_timeout
     }
 
     /// Asks for the next event and waits for it, handing on the telemetry that comes meanwhile.
