@@ -13,8 +13,9 @@ use crate::{
     telemetry::{
         Category,
         correlation::Correlation,
-        cut::{Cut, Head},
+        cut::Cut,
         event::Event,
+        head::Head,
         intake::Sign,
         lenient::FromRaw,
         record::{
