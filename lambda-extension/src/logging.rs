@@ -8,7 +8,7 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config;
+use crate::{config, telemetry::mark};
 
 /// Sends `tracing` events to stderr, one line each, marked with the extension's name:
 ///
@@ -51,16 +51,6 @@ fn level(word: &str) -> LevelFilter {
     }
 }
 
-/// What a line of ours begins with.
-pub(crate) fn text_mark(name: &str) -> String {
-    format!("[{name}] ")
-}
-
-/// What a line of ours in JSON begins with.
-pub(crate) fn json_mark(name: &str) -> String {
-    format!("{{\"extension\":{},", serde_json::Value::from(name))
-}
-
 /// Writes each event to stderr behind the mark, in one write.
 struct Marked {
     mark: String,
@@ -71,9 +61,9 @@ struct Marked {
 impl Marked {
     fn new(name: &str, json: bool) -> Self {
         if json {
-            Self { mark: json_mark(name), replaces: 1 }
+            Self { mark: mark::json(name), replaces: 1 }
         } else {
-            Self { mark: text_mark(name), replaces: 0 }
+            Self { mark: mark::text(name), replaces: 0 }
         }
     }
 }
@@ -112,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_json_mark_leaves_json() {
-        let line = format!("{}{}", json_mark("a\"b"), "\"level\":\"INFO\"}");
+        let line = format!("{}{}", mark::json("a\"b"), "\"level\":\"INFO\"}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["extension"], "a\"b");
     }

@@ -10,6 +10,7 @@ pub(crate) mod intake;
 mod lenient;
 mod line;
 pub(crate) mod listener;
+pub(crate) mod mark;
 mod pace;
 mod pieces;
 mod record;
