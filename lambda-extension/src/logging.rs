@@ -68,6 +68,22 @@ impl Marked {
     }
 }
 
+impl Marked {
+    /// The event behind the mark. Lambda makes a log line of each line of a text, so each has it.
+    fn marked(&self, event: &[u8]) -> Vec<u8> {
+        let mut text = self.mark.as_bytes().to_vec();
+        for (index, line) in
+            event[self.replaces.min(event.len())..].split_inclusive(|byte| *byte == b'\n').enumerate()
+        {
+            if index > 0 {
+                text.extend_from_slice(self.mark.as_bytes());
+            }
+            text.extend_from_slice(line);
+        }
+        text
+    }
+}
+
 impl<'a> MakeWriter<'a> for Marked {
     type Writer = &'a Self;
 
@@ -79,8 +95,7 @@ impl<'a> MakeWriter<'a> for Marked {
 /// The formatter hands over each event whole, with its line end.
 impl Write for &Marked {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let line = [self.mark.as_bytes(), &event[self.replaces.min(event.len())..]].concat();
-        io::stderr().write_all(&line)?;
+        io::stderr().write_all(&self.marked(event))?;
         Ok(event.len())
     }
 
@@ -98,6 +113,17 @@ mod tests {
         assert_eq!(level("debug"), LevelFilter::DEBUG);
         assert_eq!(level("FATAL"), LevelFilter::ERROR);
         assert_eq!(level(""), LevelFilter::INFO);
+    }
+
+    #[test]
+    fn every_line_of_an_event_has_the_mark_since_lambda_takes_each_for_one_of_its_own() {
+        let marked =
+            |json, event: &str| String::from_utf8(Marked::new("ext", json).marked(event.as_bytes())).unwrap();
+        assert_eq!(
+            marked(false, "ERROR: it failed\n  because\n"),
+            "[ext] ERROR: it failed\n[ext]   because\n"
+        );
+        assert_eq!(marked(true, "{\"level\":\"INFO\"}\n"), "{\"extension\":\"ext\",\"level\":\"INFO\"}\n");
     }
 
     #[test]
