@@ -19,7 +19,6 @@ mod id;
 mod inbox;
 #[cfg(feature = "logging")]
 pub mod logging;
-mod mark;
 mod registered;
 mod registration;
 mod runtime;

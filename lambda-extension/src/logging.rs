@@ -21,7 +21,10 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{config, mark};
+use crate::{
+    config,
+    telemetry::mark::{self, quoted},
+};
 
 /// Sends `tracing` events to stderr, one line each, marked with the extension's name:
 ///
@@ -94,8 +97,10 @@ where
     ) -> fmt::Result {
         let mark = match self {
             Self::Text { mark, format } => {
-                line.write_str(mark)?;
-                return format.format_event(context, line, event);
+                let mut text = String::new();
+                format.format_event(context, Writer::new(&mut text), event)?;
+                // Lambda makes a log line of each line of a text, so each has the mark.
+                return text.split_inclusive('\n').try_for_each(|part| write!(line, "{mark}{part}"));
             }
             Self::Json { mark } => mark,
         };
@@ -168,10 +173,6 @@ impl Visit for Members<'_, '_> {
     }
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("every string has a JSON form")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +185,7 @@ mod tests {
     }
 
     /// A line for the event, in the span that the event loop makes for an invocation.
-    fn line(json: bool) -> String {
+    fn line(json: bool, message: &str) -> String {
         #[derive(Clone, Default)]
         struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
         impl io::Write for Written {
@@ -201,7 +202,7 @@ mod tests {
         let subscriber = subscriber("my-ext", LevelFilter::INFO, json, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             let _invocation = tracing::info_span!("invocation", request_id = "8f60").entered();
-            tracing::info!(lines = 12, half = 0.5, "flushed \"all\"");
+            tracing::info!(lines = 12, half = 0.5, "{message}");
             tracing::debug!("not written");
         });
         let bytes = written.0.lock().unwrap().clone();
@@ -210,14 +211,20 @@ mod tests {
 
     #[test]
     fn a_text_line_is_marked_and_names_the_invocation() {
-        let line = line(false);
+        let line = line(false, "flushed \"all\"");
         assert!(line.starts_with("[my-ext]  INFO invocation{request_id=\"8f60\"}: "), "{line}");
         assert!(line.ends_with("flushed \"all\" lines=12 half=0.5\n"), "{line}");
     }
 
     #[test]
+    fn every_line_of_a_text_has_the_mark_since_lambda_takes_each_for_one_of_its_own() {
+        let text = line(false, "it failed\n  because");
+        assert!(text.ends_with("it failed\n[my-ext]   because lines=12 half=0.5\n"), "{text}");
+    }
+
+    #[test]
     fn a_json_line_is_marked_and_flat() {
-        let line = line(true);
+        let line = line(true, "flushed \"all\"");
         assert!(line.starts_with(&mark::json("my-ext")) && line.ends_with("}\n"), "{line}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value["message"], "flushed \"all\"");
