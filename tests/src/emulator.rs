@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
@@ -33,6 +33,8 @@ enum Source {
     Program(PathBuf),
     /// A script of ours that starts the program, and says how it ended.
     Launched { program: PathBuf, environment: Vec<(String, String)>, recorded: bool },
+    /// A symbolic link to a program.
+    Link(PathBuf),
     /// A script of the test's.
     Script(String),
 }
@@ -47,6 +49,11 @@ impl Extension {
         let name =
             path.file_name().and_then(|name| name.to_str()).expect("a program has a file name").to_owned();
         Self { name, source: Source::Program(path) }
+    }
+
+    /// A symbolic link to a program outside `/opt`.
+    pub fn link(name: &str, program: PathBuf) -> Self {
+        Self { name: name.to_owned(), source: Source::Link(program) }
     }
 
     /// A script with this text; it may name programs by their path outside `/opt`.
@@ -82,7 +89,7 @@ impl Extension {
         }
         match &mut self.source {
             Source::Launched { program, environment, recorded } => (program, environment, recorded),
-            _ => panic!("{} is a script: it sets its own variables", self.name),
+            _ => panic!("{} is no program of its own, so there is nowhere to set its variables", self.name),
         }
     }
 
@@ -90,6 +97,7 @@ impl Extension {
         let path = directory.join(&self.name);
         match &self.source {
             Source::Program(program) => fs::copy(program, &path).map(|_| ())?,
+            Source::Link(program) => return symlink(program, &path),
             Source::Script(text) => fs::write(&path, text)?,
             Source::Launched { program, environment, recorded } => {
                 let mut environment = environment.clone();

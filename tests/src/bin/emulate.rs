@@ -27,6 +27,13 @@ fn main() -> ExitCode {
         println!("{line}");
     }
     let exit_codes: Vec<i32> = names.iter().map(|name| emulator.exit_code(name)).collect();
-    println!("{names:?} ended with {exit_codes:?}, all of it {:.1} ms after SIGTERM", shutdown.took.as_secs_f64() * 1e3);
-    if all_answered && exit_codes.iter().all(|code| *code == 0) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!(
+        "{names:?} ended with {exit_codes:?}, all of it {:.1} ms after SIGTERM",
+        shutdown.took.as_secs_f64() * 1e3
+    );
+    if all_answered && exit_codes.iter().all(|code| *code == 0) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use lambda_extension::{
-    Config, Error, ErrorPolicy, Extension, ExtensionError, FlushEvent, InvokeEvent, Registration, ShutdownEvent,
+    Config, Error, ErrorPolicy, Extension, ExtensionError, FlushEvent, InvokeEvent, Registration,
+    ShutdownEvent,
 };
 
 /// What a hook says when it fails: more than a header can carry.
@@ -69,7 +70,8 @@ async fn main() -> Result<(), ExtensionError> {
         config = config.on_error(ErrorPolicy::Exit);
     }
     if let Ok(bound) = std::env::var("INIT_TIMEOUT_MS") {
-        config = config.init_timeout(Duration::from_millis(bound.parse().expect("INIT_TIMEOUT_MS is a number")));
+        config =
+            config.init_timeout(Duration::from_millis(bound.parse().expect("INIT_TIMEOUT_MS is a number")));
     }
     config.register().await?.run_with(async |_| behave("constructor").await.map(|()| Misbehaving)).await
 }

@@ -1,0 +1,6 @@
+//! Extensions under AWS's own emulator, through their whole life.
+
+mod faults;
+mod harness;
+mod life;
+mod names;
