@@ -21,6 +21,7 @@ pub struct Call {
     pub began: Instant,
     /// When and how it was answered; `None` while it waits, and when the connection broke.
     pub answer: Option<(Instant, Message)>,
+    forgotten: bool,
 }
 
 impl Call {
@@ -76,6 +77,13 @@ impl Recorder {
         recorder
     }
 
+    /// Leaves out of every journal what was called since then.
+    pub(crate) fn forget(&self, since: Instant) {
+        for call in lock(&self.calls).iter_mut().filter(|call| call.began >= since) {
+            call.forgotten = true;
+        }
+    }
+
     /// The calls of one extension, in the order in which they arrived.
     pub(crate) fn journal(&self, extension: &str) -> Journal {
         let all = lock(&self.calls).clone();
@@ -91,7 +99,11 @@ impl Recorder {
             let identifier = call.request.header("lambda-extension-identifier");
             identifier.is_some_and(|identifier| identifiers.iter().any(|known| known == identifier))
         };
-        Journal(all.into_iter().filter(|call| is_ours(call) || by_identifier(call)).collect())
+        Journal(
+            all.into_iter()
+                .filter(|call| !call.forgotten && (is_ours(call) || by_identifier(call)))
+                .collect(),
+        )
     }
 }
 
@@ -104,7 +116,12 @@ fn relay(client: &TcpStream, upstream: SocketAddr, calls: &Mutex<Vec<Call>>) -> 
     while let Some(request) = Message::read_request(&mut from_client)? {
         let index = {
             let mut calls = lock(calls);
-            calls.push(Call { request: request.clone(), began: Instant::now(), answer: None });
+            calls.push(Call {
+                request: request.clone(),
+                began: Instant::now(),
+                answer: None,
+                forgotten: false,
+            });
             calls.len() - 1
         };
         request.write_to(&mut &server)?;

@@ -21,8 +21,7 @@ fn a_function_is_invoked_and_its_extension_sees_it() {
     assert_eq!(emulator.extension("bare-extension").status("Threads"), "1");
     let gone = emulator.extension("bare-extension").watch();
     let shutdown = emulator.terminate();
-    let after = gone.end() - shutdown.asked;
-    assert!(after <= shutdown.took, "{after:?} > {:?}", shutdown.took);
+    assert!(gone.end() >= shutdown.asked);
     emulator.line(&["bare-extension: ", "\"SHUTDOWN\""]);
 }
 

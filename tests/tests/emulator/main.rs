@@ -2,5 +2,6 @@
 
 mod faults;
 mod harness;
+mod internal;
 mod life;
 mod names;
