@@ -1,16 +1,13 @@
-//! What is written inside `#[lambda_extension::main(…)]`.
+//! The arguments that `#[lambda_extension::main(…)]` takes, and what each can be.
 //!
-//! Each argument is read on its own, so that a mistake in one never hides a mistake in another.
+//! Each is read on its own, so that a mistake in one never hides a mistake in another.
 //! What takes two arguments, or the function, to judge is left to `model`.
 
-use std::ops::RangeInclusive;
-
 use proc_macro2::TokenStream;
-use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Error, Ident, Lit, LitStr, Path, Result, Token, parenthesized, token};
+use syn::{Error, Ident, LitStr, Path, Result};
 
-use crate::mistakes::{Mistakes, between_commas, suggestion};
+use crate::argument::{Argument, Value, between_commas};
+use crate::mistakes::Mistakes;
 
 /// Every argument of the attribute.
 #[derive(Default)]
@@ -103,7 +100,7 @@ pub(crate) enum Flavor {
     MultiThread,
 }
 
-/// How each argument is written; the first word is its name.
+/// How each argument is written; the first word is its key.
 const EXAMPLES: [&str; 10] = [
     r#"name = "my-extension""#,
     "events(invoke, shutdown)",
@@ -117,7 +114,10 @@ const EXAMPLES: [&str; 10] = [
     r#"crate = "my_extension""#,
 ];
 
-/// How the one interval there is must be written.
+/// The same for the arguments of `buffering`.
+const BUFFERING_EXAMPLES: [&str; 3] = ["max_items = 1_000", "max_bytes = 262_144", "timeout_ms = 100"];
+
+/// How the one way to flush that is no word is written.
 const PERIODIC: &str = "flush(periodic_ms = 10_000)";
 
 /// Reads what stands between the attribute's parentheses.
@@ -125,161 +125,37 @@ pub(crate) fn parse(tokens: TokenStream, mistakes: &mut Mistakes) -> Args {
     let mut args = Args::default();
     let mut seen = Vec::new();
     for piece in between_commas(tokens) {
-        if let Some(argument) = mistakes.take(Argument::parse_piece(piece, &mut seen)) {
-            argument.store(&mut args, mistakes);
+        if let Some(argument) = mistakes.take(Argument::parse(piece, &EXAMPLES, &mut seen)) {
+            args.read(&argument, mistakes);
         }
     }
     args
 }
 
-/// `key`, `key = value` or `key(list)`.
-struct Argument {
-    key: Ident,
-    value: Value,
-}
-
-enum Value {
-    Missing,
-    /// The tokens after `=`.
-    Assigned(TokenStream),
-    /// The tokens between parentheses.
-    List(TokenStream),
-}
-
-impl Parse for Argument {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let key = Ident::parse_any(input).map_err(|error| {
-            Error::new(error.span(), "expected an argument such as `name = \"my-extension\"`")
-        })?;
-        let value = if input.is_empty() {
-            Value::Missing
-        } else if input.peek(token::Paren) {
-            let list;
-            parenthesized!(list in input);
-            let list = list.parse()?;
-            nothing_more(input)?;
-            Value::List(list)
-        } else if input.parse::<Option<Token![=]>>()?.is_some() {
-            Value::Assigned(input.parse()?)
-        } else {
-            return Err(input.error("expected `=`, `(` or `,`"));
-        };
-        Ok(Self { key, value })
+impl Args {
+    fn read(&mut self, argument: &Argument, mistakes: &mut Mistakes) {
+        match argument.key.to_string().as_str() {
+            "name" => self.name = Arg::of(argument, name, mistakes),
+            "events" => self.events = Arg::of(argument, events, mistakes),
+            "telemetry" => self.telemetry = Arg::of(argument, telemetry, mistakes),
+            "buffering" => self.buffering = Arg::of(argument, buffering, mistakes),
+            "flush" => self.flush = Arg::of(argument, flush, mistakes),
+            "on_error" => self.on_error = Arg::of(argument, on_error, mistakes),
+            "logging" => self.logging = Arg::of(argument, logging, mistakes),
+            "flavor" => self.flavor = Arg::of(argument, flavor, mistakes),
+            "worker_threads" => self.worker_threads = Arg::of(argument, worker_threads, mistakes),
+            "crate" => self.krate = Arg::of(argument, krate, mistakes),
+            key => unreachable!("`{key}` has an example but no reader"),
+        }
     }
 }
 
-impl Argument {
-    /// Reads one argument, and refuses a key that is in `seen` already.
-    fn parse_piece(piece: TokenStream, seen: &mut Vec<String>) -> Result<Self> {
-        let argument: Self = syn::parse2(piece)?;
-        let key = argument.key.to_string();
-        if seen.contains(&key) {
-            return Err(Error::new(argument.key.span(), format!("`{key}` is given twice; keep one")));
+impl<T> Arg<T> {
+    fn of(argument: &Argument, reader: fn(&Argument) -> Result<T>, mistakes: &mut Mistakes) -> Self {
+        match mistakes.take(reader(argument)) {
+            Some(value) => Self::Given { key: argument.key.clone(), value },
+            None => Self::Wrong,
         }
-        seen.push(key);
-        Ok(argument)
-    }
-
-    fn store(self, args: &mut Args, mistakes: &mut Mistakes) {
-        match self.key.to_string().as_str() {
-            "name" => args.name = self.read(name, mistakes),
-            "events" => args.events = self.read(events, mistakes),
-            "telemetry" => args.telemetry = self.read(telemetry, mistakes),
-            "buffering" => args.buffering = self.read(buffering, mistakes),
-            "flush" => args.flush = self.read(flush, mistakes),
-            "on_error" => args.on_error = self.read(on_error, mistakes),
-            "logging" => args.logging = self.read(logging, mistakes),
-            "flavor" => args.flavor = self.read(flavor, mistakes),
-            "worker_threads" => args.worker_threads = self.read(worker_threads, mistakes),
-            "crate" => args.krate = self.read(krate, mistakes),
-            unknown => {
-                let known = EXAMPLES.iter().map(|example| key_of(example));
-                mistakes
-                    .add(&self.key, format!("unknown argument `{unknown}`; {}", suggestion(unknown, known)));
-            }
-        }
-    }
-
-    fn read<T>(self, reader: fn(&Self) -> Result<T>, mistakes: &mut Mistakes) -> Arg<T> {
-        match mistakes.take(reader(&self)) {
-            Some(value) => Arg::Given { key: self.key, value },
-            None => Arg::Wrong,
-        }
-    }
-
-    /// The mistake of writing `key(…)` for `key = …`, or the other way round, or a value of the wrong type.
-    fn wrong_shape(&self) -> Error {
-        let message = match EXAMPLES.iter().find(|example| self.key == key_of(example)) {
-            Some(example) => format!("write it as in `{example}`"),
-            None => format!("write it as in `{} = 1_000`", self.key),
-        };
-        match &self.value {
-            Value::Assigned(tokens) | Value::List(tokens) if !tokens.is_empty() => {
-                Error::new_spanned(tokens, message)
-            }
-            _ => Error::new_spanned(&self.key, message),
-        }
-    }
-
-    /// The one literal after `=`.
-    fn literal(&self) -> Result<Lit> {
-        let Value::Assigned(tokens) = &self.value else { return Err(self.wrong_shape()) };
-        let parser = |input: ParseStream<'_>| {
-            let literal = input.parse().map_err(|_| self.wrong_shape())?;
-            nothing_more(input)?;
-            Ok(literal)
-        };
-        parser.parse2(tokens.clone())
-    }
-
-    fn string(&self) -> Result<LitStr> {
-        match self.literal()? {
-            Lit::Str(string) => Ok(string),
-            _ => Err(self.wrong_shape()),
-        }
-    }
-
-    fn integer(&self, range: RangeInclusive<u64>, unit: &str) -> Result<u64> {
-        let literal = self.literal()?;
-        let Lit::Int(integer) = &literal else { return Err(self.wrong_shape()) };
-        integer.base10_parse().ok().filter(|value| range.contains(value)).ok_or_else(|| {
-            let bounds = match (range.start(), range.end()) {
-                (start, &u64::MAX) => format!("at least {}", thousands(*start)),
-                (start, end) => format!("from {} to {}", thousands(*start), thousands(*end)),
-            };
-            Error::new_spanned(&literal, format!("`{}` must be {bounds} {unit}", self.key))
-        })
-    }
-
-    /// The one of `choices` that the string after `=` names.
-    fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T> {
-        let string = self.string()?;
-        choose(&string.value(), choices).map_err(|message| Error::new_spanned(&string, message))
-    }
-
-    /// The words between the parentheses, each one of `choices`.
-    fn choices<T: Copy + PartialEq>(&self, choices: &[(&str, T)]) -> Result<Vec<T>> {
-        let Value::List(tokens) = &self.value else { return Err(self.wrong_shape()) };
-        let (mut chosen, mut mistakes) = (Vec::new(), Mistakes::default());
-        for piece in between_commas(tokens.clone()) {
-            let word = match syn::parse2::<Ident>(piece.clone()) {
-                Ok(word) => word,
-                Err(_) if piece.is_empty() => return Err(self.wrong_shape()),
-                Err(_) => {
-                    mistakes.add(piece, "expected a word without quotes, and commas between words");
-                    continue;
-                }
-            };
-            match choose(&word.to_string(), choices) {
-                Ok(choice) if chosen.contains(&choice) => {
-                    mistakes.add(&word, format!("`{word}` is given twice; keep one"));
-                }
-                Ok(choice) => chosen.push(choice),
-                Err(message) => mistakes.add(&word, message),
-            }
-        }
-        mistakes.into_result()?;
-        if chosen.is_empty() { Err(self.wrong_shape()) } else { Ok(chosen) }
     }
 }
 
@@ -315,17 +191,13 @@ fn buffering(argument: &Argument) -> Result<Buffering> {
     let Value::List(tokens) = &argument.value else { return Err(argument.wrong_shape()) };
     let (mut buffering, mut seen, mut mistakes) = (Buffering::default(), Vec::new(), Mistakes::default());
     for piece in between_commas(tokens.clone()) {
-        let Some(limit) = mistakes.take(Argument::parse_piece(piece, &mut seen)) else { continue };
+        let Some(limit) = mistakes.take(Argument::parse(piece, &BUFFERING_EXAMPLES, &mut seen)) else {
+            continue;
+        };
         let (field, range, unit) = match limit.key.to_string().as_str() {
             "max_items" => (&mut buffering.max_items, 1_000..=10_000, "events"),
             "max_bytes" => (&mut buffering.max_bytes, 262_144..=1_048_576, "bytes"),
-            "timeout_ms" => (&mut buffering.timeout_ms, 25..=30_000, "milliseconds"),
-            unknown => {
-                let known = ["max_items", "max_bytes", "timeout_ms"].into_iter();
-                mistakes
-                    .add(&limit.key, format!("unknown limit `{unknown}`; {}", suggestion(unknown, known)));
-                continue;
-            }
+            _ => (&mut buffering.timeout_ms, 25..=30_000, "milliseconds"),
         };
         *field = mistakes.take(limit.integer(range, unit));
     }
@@ -336,23 +208,24 @@ fn buffering(argument: &Argument) -> Result<Buffering> {
 fn flush(argument: &Argument) -> Result<Flush> {
     match &argument.value {
         Value::List(tokens) => {
-            let interval: Argument = syn::parse2(tokens.clone())
-                .ok()
-                .filter(|interval: &Argument| interval.key == "periodic_ms")
-                .ok_or_else(|| Error::new_spanned(&argument.key, format!("write it as in `{PERIODIC}`")))?;
-            interval.integer(1..=u64::MAX, "millisecond").map(Flush::Periodic)
+            let wrong = || argument.at_value(format!("write it as in `{PERIODIC}`"));
+            let [interval] = &between_commas(tokens.clone())[..] else { return Err(wrong()) };
+            Argument::parse(interval.clone(), &["periodic_ms = 10_000"], &mut Vec::new())
+                .map_err(|_| wrong())?
+                .integer(1..=u64::MAX, "millisecond")
+                .map(Flush::Periodic)
         }
-        Value::Assigned(_) if argument.string().is_ok_and(|word| word.value() == "periodic") => {
-            Err(Error::new_spanned(
-                argument.literal()?,
-                format!("`periodic` needs its interval in milliseconds: write `{PERIODIC}`"),
-            ))
-        }
-        _ => argument.choice(&[
-            ("end", Flush::End),
-            ("adaptive", Flush::Adaptive),
-            ("shutdown", Flush::Shutdown),
-        ]),
+        _ => argument
+            .choice(&[
+                ("end", Some(Flush::End)),
+                ("adaptive", Some(Flush::Adaptive)),
+                ("shutdown", Some(Flush::Shutdown)),
+                ("periodic", None),
+            ])?
+            .ok_or_else(|| {
+                let message = format!("`periodic` needs its interval in milliseconds: write `{PERIODIC}`");
+                argument.at_value(message)
+            }),
     }
 }
 
@@ -380,30 +253,6 @@ fn krate(argument: &Argument) -> Result<Path> {
             "`crate` takes the path of the framework, such as `crate = \"my_extension\"`",
         )
     })
-}
-
-/// The choice called `word`, or what to write instead of it.
-fn choose<T: Copy>(word: &str, choices: &[(&str, T)]) -> std::result::Result<T, String> {
-    let found = choices.iter().find(|(known, _)| *known == word);
-    let known = choices.iter().map(|(known, _)| *known);
-    found.map(|(_, choice)| *choice).ok_or_else(|| format!("unknown `{word}`; {}", suggestion(word, known)))
-}
-
-/// Refuses what follows a complete argument: nearly always the comma between two of them is missing.
-fn nothing_more(input: ParseStream<'_>) -> Result<()> {
-    if input.is_empty() { Ok(()) } else { Err(input.error("expected `,` before this")) }
-}
-
-fn key_of(example: &str) -> &str {
-    example.split([' ', '(']).next().unwrap_or(example)
-}
-
-/// `262144` as `262,144`, which is how AWS writes its limits.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
-    groups.join(",")
 }
 
 #[cfg(test)]
@@ -460,6 +309,7 @@ mod tests {
     fn nothing_and_a_comma_at_the_end_are_no_mistakes() {
         assert!(given("").name.is_absent());
         assert!(given("events(shutdown,),").events.value().is_some());
+        assert!(given("flush(periodic_ms = 1,),").flush.value().is_some());
     }
 
     #[test]
@@ -496,7 +346,7 @@ mod tests {
         assert_mistake(
             "buffering(items = 1_000)",
             "items",
-            "unknown limit `items`; write one of `max_items`, `max_bytes`, `timeout_ms`",
+            "unknown argument `items`; write one of `max_items`, `max_bytes`, `timeout_ms`",
         );
         let (_, mistakes) = read("colour = 3");
         assert!(mistakes[0].1.starts_with("unknown argument `colour`; write one of `name`, `events`"));
@@ -523,7 +373,8 @@ mod tests {
         assert_mistake("events()", "events", "write it as in `events(invoke, shutdown)`");
         assert_mistake("events(,)", ",", "write it as in `events(invoke, shutdown)`");
         assert_mistake("buffering()", "buffering", &format!("write it as in `{}`", EXAMPLES[3]));
-        assert_mistake("flush(end)", "flush", &format!("write it as in `{PERIODIC}`"));
+        assert_mistake("flush(end)", "end", &format!("write it as in `{PERIODIC}`"));
+        assert_mistake("flush()", "flush", &format!("write it as in `{PERIODIC}`"));
         assert_mistake("flush = end", "end", r#"write it as in `flush = "end"`"#);
     }
 
@@ -534,7 +385,7 @@ mod tests {
         assert_mistake(
             r#"flush = "never""#,
             r#""never""#,
-            "unknown `never`; write one of `end`, `adaptive`, `shutdown`",
+            "unknown `never`; write one of `end`, `adaptive`, `shutdown`, `periodic`",
         );
         assert_mistake(r#"logging = "json""#, r#""json""#, "unknown `json`; write `none`");
         assert_mistake(

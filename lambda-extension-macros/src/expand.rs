@@ -3,28 +3,28 @@
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Visibility};
+use syn::{Attribute, Type, Visibility};
 
 use crate::args::{Args, Flavor, Flush};
 use crate::input::Input;
-use crate::model::{Form, Model};
+use crate::model::Model;
+use crate::signature::Form;
 
 /// What a build under `panic = "abort"` is told; the compiler puts "use of deprecated constant …" before it.
-const PANIC_ABORT_NOTE: &str = "with `panic = \"abort\"` a panic in this extension kills its process, and Lambda then fails \
-    the customer's invocation; write `panic = \"unwind\"` under `[profile.release]` in Cargo.toml \
+const PANIC_ABORT_NOTE: &str = "with `panic = \"abort\"` a panic in this extension kills its process, \
+    and Lambda then fails the customer's invocation; \
+    write `panic = \"unwind\"` under `[profile.release]` in Cargo.toml \
     (`cargo lambda build --release` sets \"abort\" where that section says nothing)";
 
 /// Turns a validated model into the program it stands for.
 pub(crate) fn expand(model: &Model) -> TokenStream {
     let Model { args, function, form } = model;
-    let private = private_path(args);
-    let options = options(args, &private);
+    let library = library(args);
+    let options = options(args);
     let panic_warning = panic_warning(&function.attrs);
     let call = match form {
-        Form::Handler => handler_call(function, &private, &options),
-        Form::Constructor { takes_registration } => {
-            constructor_call(function, *takes_registration, &private, &options)
-        }
+        Form::Handler => handler_call(function, &options),
+        Form::Constructor { takes_registration } => constructor_call(function, *takes_registration, &options),
     };
     let cfgs = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     let (beside, nested) = place(function);
@@ -32,11 +32,18 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
         #beside
         #(#cfgs)*
         fn main() -> ::std::process::ExitCode {
+            use #library::__private as __lambda_extension;
             #nested
             #panic_warning
             #call
         }
     }
+}
+
+/// The path of the framework. It stands once in the program, so that one message says if it is wrong; the
+/// user's types and the user's `main` are in sight of the name it gets, so that must be none of theirs.
+fn library(args: &Args) -> TokenStream {
+    args.krate.value().map_or_else(|| quote! { ::lambda_extension }, ToTokens::to_token_stream)
 }
 
 /// Where the user's function goes: beside the generated `main`, or inside it if it is called `main` too.
@@ -52,45 +59,45 @@ pub(crate) fn place(function: &Input) -> (TokenStream, TokenStream) {
 
 /// The type arguments are there for the compiler's messages: each carries the place of the user's type that
 /// decides it, so that a wrong type is underlined where it is written, and not at the attribute.
-fn handler_call(function: &Input, private: &TokenStream, options: &TokenStream) -> TokenStream {
+fn handler_call(function: &Input, options: &TokenStream) -> TokenStream {
     let name = &function.sig.ident;
     let event = function.arguments().next().map(|argument| &argument.ty);
-    let output = inferred_at(function.sig.output.span());
-    quote! { #private::handler::<_, #event, #output, #output>(#options, #name) }
+    let future = inferred_at(function.output());
+    let error = inferred_at(function.error().or(function.output()));
+    quote! { __lambda_extension::handler::<_, #event, #future, #error>(#options, #name) }
 }
 
-fn constructor_call(
-    function: &Input,
-    takes_registration: bool,
-    private: &TokenStream,
-    options: &TokenStream,
-) -> TokenStream {
-    let output = inferred_at(function.sig.output.span());
-    let constructor = match function.arguments().next() {
+/// The same here, and a wrong argument type is where the registration is handed over.
+fn constructor_call(function: &Input, takes_registration: bool, options: &TokenStream) -> TokenStream {
+    let future = inferred_at(function.output());
+    let extension = inferred_at(function.success().or(function.output()));
+    let error = inferred_at(function.error().or(function.output()));
+    let closure = match function.arguments().next() {
         Some(argument) if takes_registration => {
-            // A wrong argument type is a mistake in the function as a value, so that is what gets its place.
-            let place = argument.ty.span().resolved_at(function.sig.ident.span());
-            Ident::new("main", place).into_token_stream()
+            let registration = Ident::new("registration", place_of(&argument.ty));
+            quote! { |#registration| construct(#registration) }
         }
-        _ => quote! { |_| main() },
+        _ => quote! { |_| construct() },
     };
-    quote! { #private::constructor::<_, #output, #output, #output>(#options, #constructor) }
-}
-
-fn inferred_at(span: Span) -> TokenStream {
-    quote_spanned! { span.resolved_at(Span::mixed_site())=> _ }
-}
-
-/// `::lambda_extension::__private`, or the same in the path that the user gave.
-fn private_path(args: &Args) -> TokenStream {
-    match args.krate.value() {
-        Some(path) => quote! { #path::__private },
-        None => quote! { ::lambda_extension::__private },
+    // As a value the function must be `async`, also in the eyes of `clippy::unused_async`.
+    quote! {
+        let construct = main;
+        __lambda_extension::constructor::<#extension, _, #future, #error>(#options, #closure)
     }
 }
 
+fn inferred_at(ty: Option<&Type>) -> TokenStream {
+    let place = ty.map_or_else(Span::call_site, place_of);
+    quote_spanned! { place=> _ }
+}
+
+/// Where `ty` is written, but known to be generated, so that lints about the user's own code leave it alone.
+fn place_of(ty: &Type) -> Span {
+    ty.span().resolved_at(Span::mixed_site())
+}
+
 /// The library's `Options`, with a field for each argument given.
-fn options(args: &Args, private: &TokenStream) -> TokenStream {
+fn options(args: &Args) -> TokenStream {
     let mut fields = Vec::new();
     let mut set = |name: &str, value: TokenStream| {
         let name = format_ident!("{name}");
@@ -101,46 +108,45 @@ fn options(args: &Args, private: &TokenStream) -> TokenStream {
     }
     if let Some(events) = args.events.value() {
         let events = events.iter().map(|event| format_ident!("{event:?}"));
-        set("events", some(quote! { &[#(#private::EventType::#events),*] }));
+        set("events", some(quote! { &[#(__lambda_extension::EventType::#events),*] }));
     }
     if let Some(categories) = args.telemetry.value() {
         let categories = categories.iter().map(|category| format_ident!("{category:?}"));
-        set("telemetry", some(quote! { &[#(#private::Category::#categories),*] }));
-    }
-    if let Some(buffering) = args.buffering.value() {
+        let buffering = args.buffering.value();
         let limits = [
-            ("max_items", buffering.max_items),
-            ("max_bytes", buffering.max_bytes),
-            ("timeout_ms", buffering.timeout_ms),
+            buffering.and_then(|buffering| buffering.max_items),
+            buffering.and_then(|buffering| buffering.max_bytes),
+            buffering.and_then(|buffering| buffering.timeout_ms),
         ];
-        for (field, limit) in limits {
-            if let Some(limit) = limit.map(Literal::u64_unsuffixed) {
-                set(field, some(quote! { #limit }));
-            }
-        }
+        let limits = limits.map(|limit| optional(limit.map(Literal::u64_unsuffixed)));
+        let subscription = quote! {
+            || __lambda_extension::subscription(&[#(__lambda_extension::Category::#categories),*], #(#limits),*)
+        };
+        set("telemetry", some(subscription));
     }
     if let Some(flush) = args.flush.value() {
         let flush = match flush {
             Flush::Periodic(milliseconds) => quote! { Periodic(#milliseconds) },
             word => format_ident!("{word:?}").into_token_stream(),
         };
-        set("flush", some(quote! { #private::Flush::#flush }));
+        set("flush", some(quote! { __lambda_extension::Flush::#flush }));
     }
     if let Some(policy) = args.on_error.value() {
         let policy = format_ident!("{policy:?}");
-        set("on_error", some(quote! { #private::ErrorPolicy::#policy }));
+        set("on_error", some(quote! { __lambda_extension::ErrorPolicy::#policy }));
     }
     if args.logging.value().is_some() {
         set("logging", quote! { false });
     }
     if args.flavor.value() == Some(&Flavor::MultiThread) {
-        let threads = match args.worker_threads.value().map(|threads| Literal::u64_unsuffixed(*threads)) {
-            Some(threads) => some(quote! { #threads }),
-            None => quote! { ::core::option::Option::None },
-        };
-        set("flavor", quote! { #private::Flavor::MultiThread { worker_threads: #threads } });
+        let threads = optional(args.worker_threads.value().map(|threads| Literal::u64_unsuffixed(*threads)));
+        set("runtime", quote! { || __lambda_extension::multi_thread(#threads) });
     }
-    quote! { #private::Options { #(#fields,)* ..::core::default::Default::default() } }
+    quote! { __lambda_extension::Options { #(#fields,)* ..::core::default::Default::default() } }
+}
+
+fn optional(value: Option<Literal>) -> TokenStream {
+    value.map_or_else(|| quote! { ::core::option::Option::None }, |value| some(quote! { #value }))
 }
 
 fn some(value: TokenStream) -> TokenStream {
@@ -149,8 +155,9 @@ fn some(value: TokenStream) -> TokenStream {
 
 /// A use of a deprecated constant is the one way for generated code to *warn*.
 ///
-/// `warn(warnings)` keeps it a warning where warnings are errors: the profile may well be somebody else's choice, as it
-/// is under `cargo lambda`. The function's own `#[allow(…)]`s come after it, so `#[allow(deprecated)]` silences it.
+/// `warn(warnings)` keeps it a warning where warnings are errors: the profile may well be somebody else's
+/// choice, as it is under `cargo lambda`. The function's own `#[allow(…)]`s come after it, so
+/// `#[allow(deprecated)]` silences it.
 fn panic_warning(attrs: &[Attribute]) -> TokenStream {
     let allows = attrs.iter().filter(|attribute| attribute.path().is_ident("allow"));
     quote! {
@@ -198,8 +205,9 @@ mod tests {
             quote! {
                 #function
                 fn main() -> ::std::process::ExitCode {
-                    ::lambda_extension::__private::handler::<_, Batch, _, _>(
-                        ::lambda_extension::__private::Options { #options ..::core::default::Default::default() },
+                    use ::lambda_extension::__private as __lambda_extension;
+                    __lambda_extension::handler::<_, Batch, _, _>(
+                        __lambda_extension::Options { #options ..::core::default::Default::default() },
                         on_batch
                     )
                 }
@@ -230,34 +238,37 @@ mod tests {
     fn each_argument_sets_its_option() {
         assert_options(quote! { name = "x" }, quote! { name: ::core::option::Option::Some("x"), });
         assert_options(
-            quote! { events(shutdown, invoke), telemetry(extension) },
+            quote! { events(shutdown, invoke) },
             quote! {
                 events: ::core::option::Option::Some(&[
-                    ::lambda_extension::__private::EventType::Shutdown,
-                    ::lambda_extension::__private::EventType::Invoke
+                    __lambda_extension::EventType::Shutdown,
+                    __lambda_extension::EventType::Invoke
                 ]),
-                telemetry: ::core::option::Option::Some(&[::lambda_extension::__private::Category::Extension]),
             },
         );
         assert_options(
-            quote! { buffering(timeout_ms = 1_000, max_items = 2000) },
+            quote! { telemetry(function), buffering(timeout_ms = 1_000, max_items = 2000) },
             quote! {
-                max_items: ::core::option::Option::Some(2000),
-                timeout_ms: ::core::option::Option::Some(1000),
+                telemetry: ::core::option::Option::Some(|| __lambda_extension::subscription(
+                    &[__lambda_extension::Category::Function],
+                    ::core::option::Option::Some(2000),
+                    ::core::option::Option::None,
+                    ::core::option::Option::Some(1000)
+                )),
             },
         );
         assert_options(
             quote! { flush = "end", on_error = "exit", logging = "none" },
             quote! {
-                flush: ::core::option::Option::Some(::lambda_extension::__private::Flush::End),
-                on_error: ::core::option::Option::Some(::lambda_extension::__private::ErrorPolicy::Exit),
+                flush: ::core::option::Option::Some(__lambda_extension::Flush::End),
+                on_error: ::core::option::Option::Some(__lambda_extension::ErrorPolicy::Exit),
                 logging: false,
             },
         );
         assert_options(
             quote! { flush(periodic_ms = 10_000) },
             quote! {
-                flush: ::core::option::Option::Some(::lambda_extension::__private::Flush::Periodic(10000u64)),
+                flush: ::core::option::Option::Some(__lambda_extension::Flush::Periodic(10000u64)),
             },
         );
     }
@@ -268,17 +279,13 @@ mod tests {
         assert_options(
             quote! { flavor = "multi_thread" },
             quote! {
-                flavor: ::lambda_extension::__private::Flavor::MultiThread {
-                    worker_threads: ::core::option::Option::None
-                },
+                runtime: || __lambda_extension::multi_thread(::core::option::Option::None),
             },
         );
         assert_options(
             quote! { flavor = "multi_thread", worker_threads = 3 },
             quote! {
-                flavor: ::lambda_extension::__private::Flavor::MultiThread {
-                    worker_threads: ::core::option::Option::Some(3)
-                },
+                runtime: || __lambda_extension::multi_thread(::core::option::Option::Some(3)),
             },
         );
     }
@@ -290,10 +297,12 @@ mod tests {
             quote! { pub async fn main() -> Result<impl Extension, Error> { Ok(Shipper) } },
             quote! {
                 fn main() -> ::std::process::ExitCode {
+                    use ::lambda_extension::__private as __lambda_extension;
                     async fn main() -> Result<impl Extension, Error> { Ok(Shipper) }
-                    ::lambda_extension::__private::constructor::<_, _, _, _>(
-                        ::lambda_extension::__private::Options { ..::core::default::Default::default() },
-                        |_| main()
+                    let construct = main;
+                    __lambda_extension::constructor::<_, _, _, _>(
+                        __lambda_extension::Options { ..::core::default::Default::default() },
+                        |_| construct()
                     )
                 }
             },
@@ -301,16 +310,18 @@ mod tests {
     }
 
     #[test]
-    fn a_constructor_that_takes_the_registration_is_passed_as_it_is() {
+    fn a_constructor_is_handed_the_registration_if_it_takes_one() {
         assert_expansion(
             quote! {},
             quote! { async fn main(r: Registration) -> Result<Shipper, Error> { Ok(Shipper) } },
             quote! {
                 fn main() -> ::std::process::ExitCode {
+                    use ::lambda_extension::__private as __lambda_extension;
                     async fn main(r: Registration) -> Result<Shipper, Error> { Ok(Shipper) }
-                    ::lambda_extension::__private::constructor::<_, _, _, _>(
-                        ::lambda_extension::__private::Options { ..::core::default::Default::default() },
-                        main
+                    let construct = main;
+                    __lambda_extension::constructor::<_, _, _, _>(
+                        __lambda_extension::Options { ..::core::default::Default::default() },
+                        |registration| construct(registration)
                     )
                 }
             },
@@ -325,10 +336,11 @@ mod tests {
             function.clone(),
             quote! {
                 fn main() -> ::std::process::ExitCode {
+                    use extensions::__private as __lambda_extension;
                     #function
-                    extensions::__private::handler::<_, NextEvent, _, _>(
-                        extensions::__private::Options {
-                            on_error: ::core::option::Option::Some(extensions::__private::ErrorPolicy::Continue),
+                    __lambda_extension::handler::<_, NextEvent, _, _>(
+                        __lambda_extension::Options {
+                            on_error: ::core::option::Option::Some(__lambda_extension::ErrorPolicy::Continue),
                             ..::core::default::Default::default()
                         },
                         main
@@ -348,8 +360,9 @@ mod tests {
                 #function
                 #[cfg(unix)]
                 fn main() -> ::std::process::ExitCode {
-                    ::lambda_extension::__private::handler::<_, NextEvent, _, _>(
-                        ::lambda_extension::__private::Options { ..::core::default::Default::default() },
+                    use ::lambda_extension::__private as __lambda_extension;
+                    __lambda_extension::handler::<_, NextEvent, _, _>(
+                        __lambda_extension::Options { ..::core::default::Default::default() },
                         log
                     )
                 }

@@ -1,20 +1,21 @@
 //! What is emitted, beside the errors, when something is wrong.
 //!
-//! There is always a `main` and, where it can be read, the user's function, put right as far as the mistakes are known:
-//! otherwise one mistake would be followed by "no `main` function", "`await` outside of `async`" or a row of unused imports.
+//! There is always a `main` and, where it can be read, the user's function, put right as far as the mistakes
+//! are known: otherwise one mistake would be followed by "no `main` function", "`await` outside of `async`"
+//! or a row of unused imports.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::quote;
-use syn::{ReturnType, Safety, Token};
+use syn::{FnArg, ReturnType, Safety, Token, parse_quote};
 
 use crate::expand::place;
 use crate::input::Input;
-use crate::model::starts_a_runtime;
+use crate::signature::starts_a_runtime;
 
 /// A program that compiles but for the errors that go with it.
 pub(crate) fn fallback(item: TokenStream, function: Option<Input>) -> TokenStream {
     let (beside, nested) = match function {
-        Some(function) => repair(function).map(|function| place(&function)).unwrap_or_default(),
+        Some(function) => place(&repair(function)),
         None => (item, TokenStream::new()),
     };
     quote! {
@@ -23,12 +24,15 @@ pub(crate) fn fallback(item: TokenStream, function: Option<Input>) -> TokenStrea
     }
 }
 
-/// The function without what the messages ask to remove, or nothing where no free function can be made of it.
-fn repair(mut function: Input) -> Option<Input> {
+/// The function without what the messages ask to remove.
+fn repair(mut function: Input) -> Input {
     let sig = &mut function.sig;
-    if sig.receiver().is_some() {
-        return None;
+    if sig.receiver().is_some() || matches!(sig.output, ReturnType::Default) {
+        // The body speaks of `self`, or returns nobody knows what, so it must not be type-checked.
+        function.body = Group::new(Delimiter::Brace, quote! { ::core::unimplemented!() });
+        function.attrs.push(parse_quote! { #[allow(unused)] });
     }
+    sig.inputs = sig.inputs.iter().filter(|input| matches!(input, FnArg::Typed(_))).cloned().collect();
     sig.asyncness = Some(Token![async](Span::call_site()));
     sig.constness = None;
     sig.abi = None;
@@ -36,12 +40,8 @@ fn repair(mut function: Input) -> Option<Input> {
     if let Safety::Safe(_) = sig.safety {
         sig.safety = Safety::Default;
     }
-    if let ReturnType::Default = sig.output {
-        // What the body returns is anybody's guess, so it must not be type-checked.
-        function.body = Group::new(Delimiter::Brace, quote! { ::core::unimplemented!() });
-    }
     function.attrs.retain(|attribute| !starts_a_runtime(attribute.path()));
-    Some(function)
+    function
 }
 
 #[cfg(test)]
@@ -74,13 +74,20 @@ mod tests {
     fn a_body_of_unknown_type_is_left_out() {
         assert_fallback(
             quote! { async fn log(event: NextEvent) { Ok(()) } },
-            quote! { async fn log(event: NextEvent) { ::core::unimplemented!() } fn main() {} },
+            quote! { #[allow(unused)] async fn log(event: NextEvent) { ::core::unimplemented!() } fn main() {} },
         );
     }
 
     #[test]
-    fn a_method_is_left_out_and_what_is_no_function_kept() {
-        assert_fallback(quote! { async fn log(&self) -> u8 { self.0 } }, quote! { fn main() {} });
+    fn a_method_becomes_a_function() {
+        assert_fallback(
+            quote! { async fn log(&self, event: NextEvent) -> u8 { self.0 } },
+            quote! { #[allow(unused)] async fn log(event: NextEvent) -> u8 { ::core::unimplemented!() } fn main() {} },
+        );
+    }
+
+    #[test]
+    fn what_is_no_function_is_kept() {
         assert_fallback(quote! { struct Shipper(u8); }, quote! { struct Shipper(u8); fn main() {} });
     }
 }

@@ -6,6 +6,8 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, FnArg, PatType, Result, ReturnType, Signature, Token, Type, Visibility};
 
+use crate::types::generic_type;
+
 /// A function, read as far as the attribute has to understand it.
 ///
 /// The body stays raw tokens: the compiler judges it, with its own messages at the user's own text.
@@ -67,6 +69,16 @@ impl Input {
             ReturnType::Type(_, output) => Some(output),
             ReturnType::Default => None,
         }
+    }
+
+    /// `T` of a return type that is literally `Result<T, …>`.
+    pub(crate) fn success(&self) -> Option<&Type> {
+        generic_type(self.output()?, "Result", 0)
+    }
+
+    /// `E` of a return type that is literally `Result<…, E>`.
+    pub(crate) fn error(&self) -> Option<&Type> {
+        generic_type(self.output()?, "Result", 1)
     }
 }
 

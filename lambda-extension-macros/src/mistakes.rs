@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// Every mistake found so far, each with the tokens it is about.
@@ -66,19 +65,6 @@ fn distance(from: &str, to: &str) -> usize {
 pub(crate) fn underlined(mistakes: Mistakes) -> Vec<(String, String)> {
     let errors = mistakes.into_result().err().into_iter().flatten();
     errors.map(|error| (error.span().source_text().unwrap_or_default(), error.to_string())).collect()
-}
-
-/// The tokens between the commas of `tokens`; a comma at the end separates nothing.
-pub(crate) fn between_commas(tokens: TokenStream) -> Vec<TokenStream> {
-    let mut pieces = vec![TokenStream::new()];
-    for token in tokens {
-        match &token {
-            TokenTree::Punct(punct) if punct.as_char() == ',' => pieces.push(TokenStream::new()),
-            _ => pieces.last_mut().expect("it starts with one piece").extend([token]),
-        }
-    }
-    pieces.pop_if(|last| last.is_empty());
-    pieces
 }
 
 #[cfg(test)]

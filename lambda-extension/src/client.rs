@@ -14,7 +14,10 @@ use crate::{
     event::{EventType, NextEvent},
     id::ExtensionId,
     registration::Registration,
-    wire::{self, ErrorReport, Polled, Refusal, RegisterRequest, RegisterResponse},
+    telemetry::Subscription,
+    wire::{
+        self, Destination, ErrorReport, Polled, Refusal, RegisterRequest, RegisterResponse, SubscribeRequest,
+    },
 };
 
 /// How often a refused connection is tried again before registering, and how long the first wait is: each next
@@ -146,6 +149,56 @@ impl Client {
         Ok(polled)
     }
 
+    /// Subscribes to telemetry, which Lambda then delivers to a server of yours on `port`. That must accept connections before
+    /// this is called, and this must be called before [`next_event`](Self::next_event).
+    ///
+    /// Asks for the newest schema this version knows, and for an older one where that is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Subscribe`] with what Lambda answered.
+    pub async fn subscribe(
+        &self,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+    ) -> Result<Subscribed, ExtensionError> {
+        let mut refused = None;
+        for schema_version in wire::TELEMETRY_SCHEMAS {
+            match self.try_subscribe(id, subscription, port, schema_version).await {
+                Err(source @ ApiError::Refused { status: 400, .. }) => {
+                    tracing::debug!(schema_version, "Lambda refuses the subscription: {source}");
+                    refused.get_or_insert(source);
+                }
+                Err(source) => return Err(ExtensionError::Subscribe { source }),
+                Ok(subscribed) => return Ok(subscribed),
+            }
+        }
+        // The refusal of the newest schema says most about what is wrong.
+        Err(ExtensionError::Subscribe { source: refused.expect("there is a schema, and it was refused") })
+    }
+
+    async fn try_subscribe(
+        &self,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+        schema_version: &'static str,
+    ) -> Result<Subscribed, ApiError> {
+        let headers = [(wire::EXTENSION_ID_HEADER, id.as_str())];
+        let body = to_json(&SubscribeRequest {
+            schema_version,
+            types: subscription.categories().collect(),
+            buffering: subscription.buffering.unwrap_or_default(),
+            destination: Destination::new(subscription.protocol, port),
+        });
+        let answer = self.send(Method::PUT, wire::TELEMETRY_PATH, &headers, Some(body)).await?;
+        if answer.status == StatusCode::ACCEPTED {
+            return Ok(Subscribed::NotSupported);
+        }
+        answer.expect(StatusCode::OK).map(|_| Subscribed::Delivering)
+    }
+
     /// Reports that the extension could not be initialised. Only before the first [`next_event`](Self::next_event);
     /// afterwards exit. `error_type` has the form `Extension.ConfigInvalid`; another one reaches Lambda as
     /// `Extension.Unknown`. The error's message and its causes go into the body.
@@ -157,7 +210,7 @@ impl Client {
         &self,
         id: &ExtensionId,
         error_type: &str,
-        error: &(dyn StdError + 'static),
+        error: &(dyn StdError + Send + Sync + 'static),
     ) -> Result<(), ExtensionError> {
         self.report(wire::INIT_ERROR_PATH, id, error_type, error).await
     }
@@ -172,7 +225,7 @@ impl Client {
         &self,
         id: &ExtensionId,
         error_type: &str,
-        error: &(dyn StdError + 'static),
+        error: &(dyn StdError + Send + Sync + 'static),
     ) -> Result<(), ExtensionError> {
         self.report(wire::EXIT_ERROR_PATH, id, error_type, error).await
     }
@@ -182,7 +235,7 @@ impl Client {
         path: &str,
         id: &ExtensionId,
         error_type: &str,
-        error: &(dyn StdError + 'static),
+        error: &(dyn StdError + Send + Sync + 'static),
     ) -> Result<(), ExtensionError> {
         let headers = [
             (wire::EXTENSION_ID_HEADER, id.as_str()),
@@ -225,6 +278,16 @@ impl Client {
         let body = response.bytes().await.map_err(broken)?.to_vec();
         Ok(Answer { url, status, headers, body })
     }
+}
+
+/// What came of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subscribed {
+    /// Telemetry will be delivered.
+    Delivering,
+    /// This is an emulator without telemetry (status 202): there is no error, and nothing will ever be delivered.
+    NotSupported,
 }
 
 struct Answer {

@@ -10,8 +10,17 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    client::Client, error::ExtensionError, event::EventType, extension::Extension, flush::FlushStrategy,
-    registered::Registered, telemetry::Subscription,
+    client::Client,
+    error::{ExtensionError, chain},
+    event::EventType,
+    extension::Extension,
+    flush::FlushStrategy,
+    handle::Handle,
+    registered::Registered,
+    telemetry::{
+        Subscription,
+        stream::{Stream, Terms},
+    },
 };
 
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -82,6 +91,8 @@ pub struct Config {
     pub(crate) initialization: Initialization,
     /// When the process started, as nearly as we know.
     pub(crate) started: Instant,
+    /// Whether telemetry is delivered from this machine only.
+    pub(crate) loopback: bool,
 }
 
 impl Config {
@@ -143,6 +154,7 @@ impl Config {
             kind: Kind::External,
             initialization: Initialization::default(),
             started: Instant::now(),
+            loopback: false,
         })
     }
 
@@ -257,18 +269,59 @@ impl Config {
     /// When to flush, for an extension that was registered for these events.
     pub(crate) fn flush_strategy(&self, registered: &[EventType]) -> FlushStrategy {
         self.flush.unwrap_or(match &self.telemetry {
-            _ if self.initialization == Initialization::ManagedInstances => FlushStrategy::Adaptive,
+            _ if self.is_managed() => FlushStrategy::Adaptive,
             _ if !registered.contains(&EventType::Invoke) => FlushStrategy::Shutdown,
             Some(_) => FlushStrategy::Adaptive,
             None => FlushStrategy::End,
         })
     }
 
+    /// Opens the stream of telemetry, if it is wanted. Where that fails, the extension goes without, unless failures are to
+    /// end it.
+    pub(crate) async fn open_stream(
+        &self,
+        registered: &[EventType],
+        handle: &Handle,
+    ) -> Result<Option<Stream>, ExtensionError> {
+        let Some(subscription) = &self.telemetry else { return Ok(None) };
+        let at_end = matches!(self.flush_strategy(registered), FlushStrategy::End | FlushStrategy::Adaptive);
+        let terms = Terms {
+            name: &self.name,
+            gated: at_end && !self.is_managed() && registered.contains(&EventType::Invoke),
+            overlapping: self.is_managed(),
+            loopback: self.loopback,
+        };
+        match (subscription.open)(subscription, terms, handle.clone()).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) => self.without_telemetry(error),
+        }
+    }
+
+    /// Goes on without telemetry because of this error, if the policy is to go on.
+    pub(crate) fn without_telemetry<T>(&self, error: ExtensionError) -> Result<Option<T>, ExtensionError> {
+        match self.policy() {
+            ErrorPolicy::Exit => Err(error),
+            ErrorPolicy::Continue => {
+                tracing::error!(error = chain(&error).join(": "), "going on without telemetry");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The process of an internal extension is the function's, and not ours to end.
+    pub(crate) fn policy(&self) -> ErrorPolicy {
+        if self.kind == Kind::Internal { ErrorPolicy::Continue } else { self.on_error }
+    }
+
+    /// On Managed Instances the environment is never frozen, and several invocations go on at once.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.initialization == Initialization::ManagedInstances
+    }
+
     /// What to register for, by the rules of the kind of extension and of environment.
     pub(crate) fn registered_events(&self) -> Vec<EventType> {
-        let managed = self.initialization == Initialization::ManagedInstances;
         let allowed = |event: &EventType| match event {
-            EventType::Invoke => !managed,
+            EventType::Invoke => !self.is_managed(),
             EventType::Shutdown => self.kind == Kind::External,
         };
         let wanted = self.events.as_deref().unwrap_or(&[EventType::Invoke, EventType::Shutdown]);

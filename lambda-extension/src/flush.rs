@@ -44,10 +44,13 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// `reported`: whether Lambda reports the ends of invocations, by a working subscription to `platform`.
-    pub(crate) fn new(strategy: FlushStrategy, reported: bool, now: Instant) -> Self {
-        let gate = reported.then(Gate::default);
-        Self { strategy, last_flush: now, arrivals: VecDeque::with_capacity(GAPS + 1), gate }
+    pub(crate) fn new(strategy: FlushStrategy, now: Instant) -> Self {
+        Self { strategy, last_flush: now, arrivals: VecDeque::with_capacity(GAPS + 1), gate: None }
+    }
+
+    /// From here on Lambda reports the ends of invocations, by a working subscription to `platform`.
+    pub(crate) fn expect_reports(&mut self) {
+        self.gate = Some(Gate::default());
     }
 
     /// An invocation begins.

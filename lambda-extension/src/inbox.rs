@@ -56,7 +56,6 @@ impl Inbox {
         client: Client,
         id: ExtensionId,
         handle: Handle,
-        intake: Option<Intake>,
         decision: Decision,
         max_hold: Duration,
     ) -> Self {
@@ -68,7 +67,7 @@ impl Inbox {
             event: None,
             hold: None,
             plan: None,
-            intake,
+            intake: None,
             decision,
             restored_instance: None,
             max_hold,
@@ -125,6 +124,11 @@ impl Inbox {
     /// When the next event must be asked for.
     pub(crate) fn hold_bound(&self) -> Option<Instant> {
         self.hold.and_then(|hold| hold.bound())
+    }
+
+    /// Whether Lambda may freeze the environment: the next event is asked for, and has not come.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.poll.is_some()
     }
 
     pub(crate) fn is_past_bound(&self) -> bool {
@@ -207,6 +211,10 @@ impl Inbox {
             }
             Sign::RestoreStart { instance_id } => {
                 self.restored_instance = instance_id;
+                false
+            }
+            Sign::LogsDropped(records) => {
+                self.handle.count(|metrics| metrics.platform_dropped_records += records);
                 false
             }
         }

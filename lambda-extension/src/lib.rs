@@ -1,4 +1,5 @@
 //! Write AWS Lambda extensions in Rust.
+#![warn(missing_docs, clippy::unwrap_used)]
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -18,6 +19,7 @@ mod id;
 mod inbox;
 #[cfg(feature = "logging")]
 pub mod logging;
+mod mark;
 mod registered;
 mod registration;
 mod runtime;

@@ -8,13 +8,13 @@ use std::{
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config;
+use crate::{config, mark};
 
 /// Sends `tracing` events to stderr, one line each, marked with the extension's name:
 ///
 /// ```text
-/// [my-extension]  INFO invocation{request_id=8f60e725-…}: my_extension: flushed lines=12
-/// {"extension":"my-extension","timestamp":"2026-07-28T19:02:11.900Z","level":"INFO","fields":{…},…}
+/// [my-extension]  INFO invocation{request_id=8f60e725-…}:extension{hook="on_flush"}: my_extension: flushed lines=12
+/// {"extension":"my-extension","timestamp":"2026-07-28T19:02:11.900Z","level":"INFO","message":"flushed","lines":12,…}
 /// ```
 ///
 /// `AWS_LAMBDA_LOG_LEVEL` (TRACE, DEBUG, INFO, WARN, ERROR or FATAL) sets what is written, INFO unless set;
@@ -34,7 +34,9 @@ pub(crate) fn init_as(name: Option<&str>) {
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(Marked::new(&name, json));
     // An error means that somebody else has set a subscriber, which is theirs to choose.
     let _ = if json {
-        tracing::subscriber::set_global_default(builder.json().finish())
+        tracing::subscriber::set_global_default(
+            builder.json().flatten_event(true).with_current_span(false).finish(),
+        )
     } else {
         // CloudWatch has a time for each line.
         tracing::subscriber::set_global_default(builder.without_time().finish())
@@ -51,16 +53,6 @@ fn level(word: &str) -> LevelFilter {
     }
 }
 
-/// What a line of ours begins with.
-pub(crate) fn text_mark(name: &str) -> String {
-    format!("[{name}] ")
-}
-
-/// What a line of ours in JSON begins with.
-pub(crate) fn json_mark(name: &str) -> String {
-    format!("{{\"extension\":{},", serde_json::Value::from(name))
-}
-
 /// Writes each event to stderr behind the mark, in one write.
 struct Marked {
     mark: String,
@@ -71,9 +63,9 @@ struct Marked {
 impl Marked {
     fn new(name: &str, json: bool) -> Self {
         if json {
-            Self { mark: json_mark(name), replaces: 1 }
+            Self { mark: mark::json(name), replaces: 1 }
         } else {
-            Self { mark: text_mark(name), replaces: 0 }
+            Self { mark: mark::text(name), replaces: 0 }
         }
     }
 }
@@ -108,12 +100,5 @@ mod tests {
         assert_eq!(level("debug"), LevelFilter::DEBUG);
         assert_eq!(level("FATAL"), LevelFilter::ERROR);
         assert_eq!(level(""), LevelFilter::INFO);
-    }
-
-    #[test]
-    fn a_json_mark_leaves_json() {
-        let line = format!("{}{}", json_mark("a\"b"), "\"level\":\"INFO\"}");
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(value["extension"], "a\"b");
     }
 }

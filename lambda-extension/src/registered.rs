@@ -5,9 +5,10 @@ use crate::{
     error::{Error, ExtensionError},
     event::EventType,
     extension::Extension,
+    handle::Handle,
     registration::Registration,
     runtime,
-    telemetry::{intake::Intake, listener::Listener},
+    telemetry::stream::Stream,
 };
 
 /// An extension that Lambda has registered, and that must now be run: Lambda waits for it to ask for its first event.
@@ -39,13 +40,17 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) events: Vec<EventType>,
     pub(crate) registration: Registration,
-    pub(crate) listener: Option<(Listener, Intake)>,
+    /// Where telemetry comes in, if it is wanted and could be opened.
+    pub(crate) stream: Option<Stream>,
 }
 
 impl Registered {
     pub(crate) async fn register(config: Config) -> Result<Self, ExtensionError> {
         config.validate()?;
         let mut events = config.registered_events();
+        let handle = Handle::default();
+        // Before registering: Lambda may start the function at once, and everybody's time is short from then on.
+        let stream = config.open_stream(&events, &handle).await?;
         let registration = match config.client.register(&config.name, &events).await {
             // Managed Instances that do not say so refuse INVOKE; state is unchanged, so asking for less is allowed.
             Err(ExtensionError::Register { source, .. })
@@ -59,10 +64,11 @@ impl Registered {
                 config.client.register(&config.name, &events).await?
             }
             other => other?,
-        };
+        }
+        .with_handle(handle);
         Ok(Self {
             registration: registration.clone(),
-            parts: Some(Parts { config, events, registration, listener: None }),
+            parts: Some(Parts { config, events, registration, stream }),
         })
     }
 
@@ -98,7 +104,11 @@ impl Registered {
         Err: Into<Error>,
     {
         let mut parts = self.parts.take().expect("only running takes the parts, and it takes `self` too");
+        let undecided = parts.config.telemetry.is_none();
         parts.config = parts.config.with_defaults::<E>();
+        if undecided {
+            parts.stream = parts.config.open_stream(&parts.events, &parts.registration.handle()).await?;
+        }
         runtime::run(parts, construct).await
     }
 }

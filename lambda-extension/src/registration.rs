@@ -35,6 +35,12 @@ impl Registration {
         }
     }
 
+    /// The same registration, connected to the event loop by this handle.
+    pub(crate) fn with_handle(mut self, handle: Handle) -> Self {
+        self.handle = handle;
+        self
+    }
+
     /// A registration for a unit test of [`Extension::on_init`](crate::Extension::on_init) or of a constructor.
     #[must_use]
     pub fn new(function_name: impl Into<String>) -> Self {

@@ -6,9 +6,10 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span};
 
 use crate::{
-    config::{ErrorPolicy, Initialization, Kind},
+    client::Subscribed,
+    config::{Config, ErrorPolicy, Initialization, Kind},
     error::{Error, ExtensionError, HookError, chain},
-    event::{FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
+    event::{EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
     extension::{Extension, Hook},
     flush::Decision,
     handle::Handle,
@@ -17,7 +18,13 @@ use crate::{
     inbox::{Happening, Inbox},
     registered::Parts,
     registration::Registration,
-    telemetry::{Batch, intake::Batches, listener::Listener},
+    telemetry::{
+        Batch,
+        feedback::{Feedback, Verdict},
+        intake::Batches,
+        listener::Listener,
+        stream::Stream,
+    },
 };
 
 /// In SHUTDOWN, telemetry is taken to be complete when none has come for this long.
@@ -39,9 +46,9 @@ where
              panic = \"unwind\" in the release profile"
         );
     }
-    let init_bound = parts.config.started + parts.config.init_timeout;
-    let mut life = Life::begin(parts).await?;
-    let result = life.live(construct, init_bound).await;
+    let Parts { config, events, registration, stream } = parts;
+    let mut life = Life::new(config, &events, registration);
+    let result = life.live(stream, construct).await;
     if let Err(error) = &result {
         life.report(error).await;
     }
@@ -50,60 +57,53 @@ where
 
 /// One life of an extension, from its registration to SHUTDOWN.
 struct Life<E> {
-    /// `None` before it is constructed, and after it could not be initialised: then nothing is called any more.
-    extension: Option<E>,
+    config: Config,
     registration: Registration,
     handle: Handle,
+    /// `None` before it is constructed, and after it could not be initialised: then nothing is called any more.
+    extension: Option<E>,
     inbox: Inbox,
+    /// The server for telemetry, once there is a subscription that works.
     listener: Option<Listener>,
-    kind: Kind,
-    policy: ErrorPolicy,
-    /// Whether the environment stays awake while everybody waits for the next event.
-    never_frozen: bool,
-    /// Whether the first event will follow a SnapStart restore that nobody was told of.
+    feedback: Feedback,
+    /// Whether the first event will follow a SnapStart restore that nobody is told of.
     restore_pending: bool,
     /// Whether the first poll was made, which decides by which route errors are reported.
     asked: bool,
 }
 
 impl<E: Extension> Life<E> {
-    /// Subscribes, where telemetry is wanted, and gets everything ready to construct the extension.
-    async fn begin(parts: Parts) -> Result<Self, ExtensionError> {
-        let Parts { config, events, registration, listener } = parts;
+    fn new(config: Config, events: &[EventType], registration: Registration) -> Self {
         let handle = registration.handle();
-        let managed = config.initialization == Initialization::ManagedInstances;
-        let strategy = config.flush_strategy(&events);
-        let (listener, intake) = listener.unzip();
-        let decision = Decision::new(strategy, intake.is_some() && !managed, Instant::now());
-        Ok(Self {
+        Self {
             extension: None,
             inbox: Inbox::new(
-                config.client,
+                config.client.clone(),
                 registration.extension_id.clone(),
                 handle.clone(),
-                intake,
-                decision,
+                Decision::new(config.flush_strategy(events), Instant::now()),
                 config.max_hold,
             ),
-            registration,
-            handle,
-            listener,
-            kind: config.kind,
-            // The process of an internal extension is the function's: it is not ours to end.
-            policy: if config.kind == Kind::Internal { ErrorPolicy::Continue } else { config.on_error },
-            never_frozen: managed,
+            listener: None,
+            feedback: Feedback::default(),
             restore_pending: config.initialization == Initialization::SnapStart,
             asked: false,
-        })
+            handle,
+            registration,
+            config,
+        }
     }
 
-    async fn live<F, Fut, Err>(&mut self, construct: F, init_bound: Instant) -> Result<(), ExtensionError>
+    async fn live<F, Fut, Err>(&mut self, stream: Option<Stream>, construct: F) -> Result<(), ExtensionError>
     where
         F: FnOnce(Registration) -> Fut + Send,
         Fut: Future<Output = Result<E, Err>> + Send,
         Err: Into<Error>,
     {
-        self.init(construct, init_bound).await?;
+        if let Some(stream) = stream {
+            self.subscribe(stream).await?;
+        }
+        self.init(construct, self.config.started + self.config.init_timeout).await?;
         loop {
             match self.next_event().await? {
                 NextEvent::Invoke(event) => {
@@ -113,6 +113,25 @@ impl<E: Extension> Life<E> {
                 NextEvent::Shutdown(event) => return self.shutdown(event).await,
             }
         }
+    }
+
+    /// Has telemetry delivered to the stream that is open for it.
+    async fn subscribe(&mut self, stream: Stream) -> Result<(), ExtensionError> {
+        let subscribed = stream.subscribe(self.inbox.client(), &self.registration.extension_id).await;
+        match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error))? {
+            Some(Subscribed::Delivering) => {
+                if stream.reports_ends {
+                    self.inbox.decision.expect_reports();
+                }
+                self.inbox.intake = Some(stream.intake);
+                self.listener = Some(stream.listener);
+            }
+            Some(Subscribed::NotSupported) => {
+                tracing::warn!("there is no telemetry here: this emulator has none")
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Constructs and initialises the extension. Where that fails and the policy is to go on, there is none.
@@ -148,7 +167,7 @@ impl<E: Extension> Life<E> {
             if let Some(event) = self.inbox.take_event() {
                 return event;
             }
-            let timer = if self.never_frozen { self.inbox.decision.next_timer() } else { None };
+            let timer = self.config.is_managed().then(|| self.inbox.decision.next_timer()).flatten();
             let handle = self.handle.clone();
             tokio::select! {
                 biased;
@@ -157,7 +176,7 @@ impl<E: Extension> Life<E> {
                     Happening::Bound => self.flush(FlushReason::Interval, None, None).await?,
                     Happening::Event | Happening::RuntimeDone => {}
                 },
-                () = handle.flush_requested(), if self.never_frozen => {
+                () = handle.flush_requested(), if self.config.is_managed() => {
                     if self.handle.take_flush_request() {
                         self.flush(FlushReason::Requested, None, None).await?;
                     }
@@ -169,6 +188,7 @@ impl<E: Extension> Life<E> {
     /// One invocation: everything that must be over before the next event may be asked for.
     async fn invoke(&mut self, event: InvokeEvent) -> Result<(), ExtensionError> {
         self.handle.count(|metrics| metrics.invocations += 1);
+        self.feedback.invoked();
         let request_id = event.request_id.clone();
         self.restore().await?;
         self.call(Call::Invoke(event), None).await?;
@@ -264,7 +284,11 @@ impl<E: Extension> Life<E> {
     }
 
     async fn hand_on(&mut self, batch: Batch) -> Result<(), ExtensionError> {
-        if self.extension.is_none() {
+        // Nothing but what the loop subscribes to for itself, or the extension's own lines.
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if self.extension.is_none() || (self.inbox.is_parked() && self.is_feedback(&batch)) {
             self.handle.count_dropped(batch.len());
             return Ok(());
         }
@@ -275,6 +299,21 @@ impl<E: Extension> Life<E> {
             metrics.records += records;
         });
         self.call(Call::Telemetry(batch), None).await.map(drop)
+    }
+
+    /// Whether to leave out a batch that has come while no invocation goes on, because the extension seems to feed itself.
+    fn is_feedback(&mut self, batch: &Batch) -> bool {
+        if !batch.is_from_extensions_only() {
+            return false;
+        }
+        let verdict = self.feedback.judge(Instant::now());
+        if verdict == (Verdict::LeaveOut { first: true }) {
+            tracing::warn!(
+                "lines of extensions keep coming while no invocation goes on: this extension seems to write some for each \
+                 batch it gets, without the mark of lambda_extension::logging. From here on one batch a second is handed on"
+            );
+        }
+        verdict != Verdict::HandOn
     }
 
     async fn flush(
@@ -311,7 +350,7 @@ impl<E: Extension> Life<E> {
             HookError::Panicked { .. } => metrics.panics += 1,
             HookError::Cancelled { .. } => metrics.cancelled += 1,
         });
-        match self.policy {
+        match self.config.policy() {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
                 tracing::error!(error = chain(&error).join(": "), "{hook} failed; the function goes on");
@@ -321,14 +360,17 @@ impl<E: Extension> Life<E> {
     }
 
     /// Tells Lambda why the process ends, by the route that is open. Lambda acts on it when the process is gone.
-    async fn report(&self, error: &ExtensionError) {
-        if self.kind == Kind::Internal {
+    ///
+    /// Not `&self`: held while waiting, a shared reference to the parked poll would keep `run` from being `Send`.
+    async fn report(&mut self, error: &ExtensionError) {
+        if self.config.kind == Kind::Internal {
             return;
         }
         let client = self.inbox.client();
         let id = &self.registration.extension_id;
+        let asked = self.asked;
         let reported = timeout(REPORT_TIMEOUT, async {
-            if self.asked {
+            if asked {
                 client.exit_error(id, error.error_type(), error).await
             } else {
                 client.init_error(id, error.error_type(), error).await
@@ -364,5 +406,5 @@ fn span(make: impl FnOnce() -> Span) -> Span {
 }
 
 fn hook_span(hook: Hook) -> Span {
-    span(|| tracing::info_span!("hook", name = hook.as_str()))
+    span(|| tracing::info_span!("extension", hook = hook.as_str()))
 }

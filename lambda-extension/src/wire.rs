@@ -8,12 +8,18 @@ use crate::{
     error::chain,
     event::{EventType, NextEvent},
     id::AccountId,
+    telemetry::{Buffering, Category, Protocol},
 };
 
 pub(crate) const REGISTER_PATH: &str = "/2020-01-01/extension/register";
 pub(crate) const NEXT_PATH: &str = "/2020-01-01/extension/event/next";
 pub(crate) const INIT_ERROR_PATH: &str = "/2020-01-01/extension/init/error";
 pub(crate) const EXIT_ERROR_PATH: &str = "/2020-01-01/extension/exit/error";
+
+pub(crate) const TELEMETRY_PATH: &str = "/2022-07-01/telemetry";
+
+/// The schemas of the Telemetry API, the newest first. Managed Instances take no other than the first.
+pub(crate) const TELEMETRY_SCHEMAS: [&str; 3] = ["2025-01-29", "2022-12-13", "2022-07-01"];
 
 pub(crate) const EXTENSION_NAME_HEADER: &str = "lambda-extension-name";
 pub(crate) const EXTENSION_ID_HEADER: &str = "lambda-extension-identifier";
@@ -60,6 +66,39 @@ pub(crate) fn header_safe(error_type: &str) -> &str {
             && reason.bytes().all(|byte| byte.is_ascii_alphabetic())
     });
     if fits { error_type } else { "Extension.Unknown" }
+}
+
+/// The body of a subscription.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SubscribeRequest {
+    pub(crate) schema_version: &'static str,
+    pub(crate) types: Vec<Category>,
+    pub(crate) buffering: Buffering,
+    pub(crate) destination: Destination,
+}
+
+/// Where telemetry is to be delivered.
+#[derive(Clone, Serialize)]
+#[serde(tag = "protocol")]
+pub(crate) enum Destination {
+    #[serde(rename = "HTTP")]
+    Http {
+        #[serde(rename = "URI")]
+        uri: String,
+    },
+    #[serde(rename = "TCP")]
+    Tcp { port: u16 },
+}
+
+impl Destination {
+    /// The extension's own environment has this one name, whatever its address.
+    pub(crate) fn new(protocol: Protocol, port: u16) -> Self {
+        match protocol {
+            Protocol::Http => Self::Http { uri: format!("http://sandbox.localdomain:{port}") },
+            Protocol::Tcp => Self::Tcp { port },
+        }
+    }
 }
 
 /// The body of a refusal, as far as it is one.

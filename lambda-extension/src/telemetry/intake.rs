@@ -1,6 +1,9 @@
 //! The queue between the listener and the event loop, bounded in bytes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::{
@@ -10,7 +13,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{handle::Handle, id::RequestId, telemetry::Batch};
+use crate::{
+    handle::Handle,
+    id::RequestId,
+    telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut},
+};
 
 /// How many bytes of telemetry wait for the extension at most.
 const CAPACITY: usize = 4 << 20;
@@ -24,6 +31,8 @@ pub(crate) enum Sign {
     RuntimeDone(RequestId),
     /// `platform.restoreStart`.
     RestoreStart { instance_id: Option<String> },
+    /// `platform.logsDropped`, with the number of records.
+    LogsDropped(u64),
 }
 
 /// Whether batches are taken out of the queue.
@@ -58,20 +67,26 @@ pub(crate) struct Sender {
     signs: UnboundedSender<Sign>,
     batches: UnboundedSender<Queued>,
     room: Arc<Semaphore>,
+    filter: Arc<Filter>,
+    correlation: Arc<Mutex<Correlation>>,
     handle: Handle,
 }
 
-pub(crate) fn queue(handle: Handle) -> (Sender, Intake) {
+/// `overlapping`: whether several invocations go on at once.
+pub(crate) fn queue(handle: Handle, filter: Filter, overlapping: bool) -> (Sender, Intake) {
     let (signs, told) = mpsc::unbounded_channel();
     let (batches, queued) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(CAPACITY));
-    (Sender { signs, batches, room, handle }, Intake { signs: told, batches: queued })
+    let correlation = Arc::new(Mutex::new(Correlation::new(overlapping)));
+    let sender = Sender { signs, batches, room, filter: Arc::new(filter), correlation, handle };
+    (sender, Intake { signs: told, batches: queued })
 }
 
 impl Sender {
     /// Queues a batch; waits while there is no room, and drops and counts the batch when there is none in time.
-    pub(crate) async fn send(&self, batch: Batch) {
-        let signs = batch.signs();
+    pub(crate) async fn send(&self, cut: Cut) {
+        let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
+        let signs = batch.follow(&mut self.correlation.lock().unwrap_or_else(PoisonError::into_inner));
         let size = batch.as_bytes().len().min(CAPACITY) as u32;
         let room = timeout(PATIENCE, Arc::clone(&self.room).acquire_many_owned(size)).await;
         let queued = match room {

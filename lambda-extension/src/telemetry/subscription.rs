@@ -1,10 +1,14 @@
 //! What to ask the Telemetry API for.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, pin::Pin, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ExtensionError;
+use crate::{
+    error::ExtensionError,
+    handle::Handle,
+    telemetry::stream::{Stream, Terms},
+};
 
 /// A kind of telemetry, Lambda's `types`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub enum Protocol {
 pub struct Buffering {
     pub(crate) max_items: u32,
     pub(crate) max_bytes: u32,
-    timeout_ms: u32,
+    pub(crate) timeout_ms: u32,
 }
 
 impl Buffering {
@@ -98,12 +102,24 @@ impl Buffering {
         Ok(Self { max_items, max_bytes, timeout_ms })
     }
 
-    /// Lambda's own defaults, with another timeout.
-    pub(crate) fn with_timeout_ms(timeout_ms: u32) -> Self {
-        debug_assert!(Self::TIMEOUT_MS.contains(&timeout_ms));
-        Self { max_items: 10_000, max_bytes: 262_144, timeout_ms }
+    /// What is asked for where a batch should come at once: a batch of one, if nothing else is there within 25 ms.
+    pub(crate) fn prompt() -> Self {
+        Self { timeout_ms: *Self::TIMEOUT_MS.start(), ..Self::default() }
     }
 }
+
+impl Default for Buffering {
+    /// Lambda's own defaults. They are sent all the same, since its documents differ on them.
+    fn default() -> Self {
+        Self { max_items: 10_000, max_bytes: 262_144, timeout_ms: 1_000 }
+    }
+}
+
+type Open = for<'a> fn(
+    &'a Subscription,
+    Terms<'a>,
+    Handle,
+) -> Pin<Box<dyn Future<Output = Result<Stream, ExtensionError>> + Send + 'a>>;
 
 /// What to have delivered, and how.
 ///
@@ -113,12 +129,14 @@ impl Buffering {
 /// let logs = Subscription::new([Category::Function]).port(4243);
 /// assert_eq!(logs.categories().collect::<Vec<_>>(), [Category::Function]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     pub(crate) wanted: Categories,
     pub(crate) buffering: Option<Buffering>,
     pub(crate) port: Option<u16>,
     pub(crate) protocol: Protocol,
+    /// Opens the stream for it. A pointer, so that a program that makes no subscription links no server.
+    pub(crate) open: Open,
 }
 
 impl Subscription {
@@ -133,6 +151,7 @@ impl Subscription {
             buffering: None,
             port: None,
             protocol: Protocol::Http,
+            open: |subscription, terms, handle| Box::pin(Stream::open(subscription, terms, handle)),
         }
     }
 
@@ -168,20 +187,12 @@ impl Subscription {
 pub(crate) struct Categories(u8);
 
 impl Categories {
-    pub(crate) fn all() -> Self {
-        Category::ALL.into_iter().collect()
-    }
-
     pub(crate) fn with(self, category: Category) -> Self {
         Self(self.0 | 1 << category as u8)
     }
 
     pub(crate) fn contains(self, category: Category) -> bool {
         self.0 & (1 << category as u8) != 0
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Category> {

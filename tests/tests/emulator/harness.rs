@@ -39,7 +39,7 @@ fn what_a_caller_gets_depends_on_the_payload() {
 fn a_recorded_extension_is_named_journalled_and_its_exit_code_known() {
     let Some(emulator) = Emulator::builder() else { return };
     let emulator = emulator.extension(bare().named("it's").env("BARE_EXIT_CODE", "3").recorded()).start();
-    emulator.invoke("answer");
+    assert_eq!(emulator.invoke("answer").status, 200);
     emulator.terminate();
     assert_eq!(emulator.exit_code("it's"), 3);
     let journal = emulator.journal("it's");
@@ -52,7 +52,7 @@ fn a_recorded_extension_is_named_journalled_and_its_exit_code_known() {
 fn a_rude_extension_is_killed_and_found_unlawful() {
     let Some(emulator) = Emulator::builder() else { return };
     let emulator = emulator.extension(bare().env("BARE_RUDE", "1").recorded()).start();
-    emulator.invoke("answer");
+    assert_eq!(emulator.invoke("answer").status, 200);
     let shutdown = emulator.terminate();
     assert!(shutdown.took >= Duration::from_secs(2), "killed before its time: {:?}", shutdown.took);
     emulator.line(&["Deadline: the agent extension-bare-extension-1 did not exit"]);
@@ -69,8 +69,8 @@ fn each_emulator_has_extensions_of_its_own_and_the_machine_none() {
     let before = std::fs::read_dir("/opt/extensions").map(Iterator::count).ok();
     let first = first.extension(bare().named("first")).start();
     let second = second.extension(bare().named("second")).start();
-    first.invoke("answer");
-    second.invoke("answer");
+    assert_eq!(first.invoke("answer").status, 200);
+    assert_eq!(second.invoke("answer").status, 200);
     assert_eq!(
         (first.lines_with("External agent first").len(), first.lines_with("agent second").len()),
         (1, 0)
@@ -86,7 +86,7 @@ fn each_emulator_has_extensions_of_its_own_and_the_machine_none() {
 fn nothing_survives_a_dropped_emulator() {
     let Some(emulator) = Emulator::builder() else { return };
     let emulator = emulator.extension(bare()).start();
-    emulator.invoke("answer");
+    assert_eq!(emulator.invoke("answer").status, 200);
     let gone = emulator.extension("bare-extension").watch();
     drop(emulator);
     gone.end();
