@@ -7,11 +7,18 @@ use std::process::Command;
 use lambda_extension_tests::programs;
 use serde_json::Value;
 
-/// The packages in the framework's dependency tree along these kinds of edge, with the features switched on in each.
-fn features(edges: &str, platform: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let arguments = ["tree", "-p", "lambda_extension", "--all-features", "--prefix", "none", "--format", "{p}|{f}"];
+/// The framework's dependencies of these kinds, with all its features and on every platform.
+fn everything(edges: &str) -> BTreeMap<String, BTreeSet<String>> {
+    tree(&["--edges", edges, "--all-features", "--target", "all"])
+}
+
+/// The packages in the framework's dependency tree, with the features switched on in each.
+fn tree(arguments: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let mut command = programs::cargo();
-    let text = output(command.args(arguments).args(["--edges", edges, "--target", platform]));
+    command
+        .args(["tree", "-p", "lambda_extension", "--prefix", "none", "--format", "{p}|{f}"])
+        .args(arguments);
+    let text = output(&mut command);
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in text.lines() {
         let (package, features) = line.split_once('|').unwrap_or_else(|| panic!("no | in {line:?}"));
@@ -38,18 +45,24 @@ fn metadata() -> Value {
 
 #[test]
 fn dev_dependencies_switch_on_no_feature_of_what_the_examples_are_built_with() {
-    let (alone, with_dev) = (features("normal", "all"), features("normal,dev", "all"));
+    let on_lambda = ["--target", "x86_64-unknown-linux-gnu", "--edges"];
+    let [alone, with_dev] = ["normal", "normal,dev"].map(|edges| tree(&[&on_lambda[..], &[edges]].concat()));
     // The logger of the example `basic_fn` needs `log` with std, which is all that this feature of it costs.
     for (package, features) in alone.iter().filter(|(package, _)| !package.starts_with("log v")) {
-        assert_eq!(with_dev.get(package), Some(features), "{package} is built differently for tests and examples");
+        assert_eq!(
+            with_dev.get(package),
+            Some(features),
+            "{package} is built differently for tests and examples"
+        );
     }
 }
 
 #[test]
 fn no_tls_library_and_no_http2_is_built_in() {
-    let tls = ["rustls", "native-tls", "openssl", "openssl-sys", "boring-sys", "ring", "aws-lc-rs", "aws-lc-sys"];
+    let tls =
+        ["rustls", "native-tls", "openssl", "openssl-sys", "boring-sys", "ring", "aws-lc-rs", "aws-lc-sys"];
     let rest = ["schannel", "security-framework", "h2", "hyper-rustls", "hyper-tls", "quinn"];
-    for package in features("normal", "all").keys() {
+    for package in everything("normal").keys() {
         let name = package.split(' ').next().unwrap_or_default();
         assert!(!tls.contains(&name) && !rest.contains(&name), "{package}");
     }
@@ -59,7 +72,8 @@ fn no_tls_library_and_no_http2_is_built_in() {
 fn basic_links_only_what_every_rust_program_links() {
     let basic = programs::example("basic");
     let text = output(Command::new("ldd").arg(&basic));
-    let of_the_platform = ["linux-vdso", "libgcc_s.so", "libc.so", "libm.so", "libpthread.so", "libdl.so", "ld-linux"];
+    let of_the_platform =
+        ["linux-vdso", "libgcc_s.so", "libc.so", "libm.so", "libpthread.so", "libdl.so", "ld-linux"];
     for line in text.lines() {
         let library = line.split_whitespace().next().unwrap_or_default();
         let file = Path::new(library).file_name().unwrap_or_default().to_string_lossy();
@@ -79,12 +93,13 @@ fn no_dependency_asks_for_a_newer_rust_than_we_do() {
             Some((name, package["rust_version"].as_str()?))
         })
         .collect();
-    let version = |text: &str| text.split('.').map(|part| part.parse().expect("a number")).collect::<Vec<u32>>();
+    let version =
+        |text: &str| text.split('.').map(|part| part.parse().expect("a number")).collect::<Vec<u32>>();
     let ours = rust_versions
         .iter()
         .find_map(|(package, rust)| package.starts_with("lambda_extension v").then_some(*rust))
         .expect("our package says which Rust it needs");
-    for package in features("normal,build", "all").keys() {
+    for package in everything("normal,build").keys() {
         if let Some(theirs) = rust_versions.get(package) {
             assert!(version(theirs) <= version(ours), "{package} needs Rust {theirs}, we promise {ours}");
         }

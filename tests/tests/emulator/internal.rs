@@ -33,8 +33,11 @@ fn an_internal_extension_lives_beside_the_runtime() {
 #[test]
 fn an_internal_extension_that_cannot_start_does_not_hold_up_the_function() {
     let Some(emulator) = Emulator::builder() else { return };
-    let emulator =
-        emulator.function(bootstrap()).function_timeout(5).env("AUDIT_FILE", "/no such directory/audit").start();
+    let emulator = emulator
+        .function(bootstrap())
+        .function_timeout(5)
+        .env("AUDIT_FILE", "/no such directory/audit")
+        .start();
     for _ in 0..3 {
         let invocation = emulator.invoke("{\"a\":1}");
         assert_eq!((invocation.status, invocation.body.as_str()), (200, "{\"a\":1}"));
