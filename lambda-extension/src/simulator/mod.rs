@@ -1,0 +1,6 @@
+//! A local Lambda.
+#![allow(dead_code)]
+
+mod answer;
+mod environment;
+mod random;
