@@ -4,19 +4,19 @@
 //! [`Released`] polls, for whoever holds the connections to answer. States, gates and words are those of Lambda.
 
 mod agent;
-mod runtime;
-mod subscription;
 #[cfg(test)]
 mod properties;
+mod runtime;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::agent::{Agent, AgentKind, AgentState};
 use self::agent::Next;
+pub(crate) use self::agent::{Agent, AgentKind, AgentState};
 pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime, RuntimeNext};
-pub(crate) use self::subscription::{Api, Destination, Subscription};
+pub(crate) use self::subscription::{Api, Destination, Method, Subscription};
 use super::answer::Answer;
 use super::random::Random;
 
@@ -45,10 +45,22 @@ impl EventKind {
 /// An event as it is sent to an extension.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
-    Invoke { deadline_ms: u64, request_id: String, arn: String, trace: Option<String>, event_id: String },
-    Shutdown { deadline_ms: u64, reason: String },
+    Invoke {
+        deadline_ms: u64,
+        request_id: String,
+        arn: String,
+        trace: Option<String>,
+        event_id: String,
+    },
+    Shutdown {
+        deadline_ms: u64,
+        reason: String,
+    },
     /// Something no documentation names, for those who want to see what their extension does with it.
-    Unknown { event_type: String, deadline_ms: u64 },
+    Unknown {
+        event_type: String,
+        deadline_ms: u64,
+    },
 }
 
 #[derive(Serialize)]
@@ -239,7 +251,11 @@ impl Environment {
 
     /// Gives an event to every extension that registered for that kind.
     pub(crate) fn release(&mut self, kind: EventKind, event: &Event) -> Vec<Released> {
-        self.agents.iter_mut().filter(|agent| agent.wants(kind)).filter_map(|agent| agent.release(event)).collect()
+        self.agents
+            .iter_mut()
+            .filter(|agent| agent.wants(kind))
+            .filter_map(|agent| agent.release(event))
+            .collect()
     }
 
     /// Init is over: nobody may subscribe any more.
@@ -298,10 +314,6 @@ impl Environment {
         self.agents.iter().find(|agent| agent.id == id).map(|agent| agent.name.as_str())
     }
 
-    pub(crate) fn subscriptions(&self) -> &[(String, Subscription)] {
-        &self.subscriptions
-    }
-
     // What extensions call.
 
     /// `POST /extension/register`
@@ -318,7 +330,8 @@ impl Environment {
             return Answer::forbidden("InvalidRequestFormat", message);
         }
         let asked = body.events.unwrap_or_default();
-        let external = self.agents.iter().position(|agent| agent.kind == AgentKind::External && agent.name == name);
+        let external =
+            self.agents.iter().position(|agent| agent.kind == AgentKind::External && agent.name == name);
         let kind = if external.is_some() { AgentKind::External } else { AgentKind::Internal };
         let events = match self.events_allowed(kind, &asked) {
             Ok(events) => events,

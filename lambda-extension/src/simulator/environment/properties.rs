@@ -43,8 +43,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-const EVENTS: [&str; 5] =
-    ["{}", "{\"events\":[\"INVOKE\"]}", "{\"events\":[\"SHUTDOWN\"]}", "{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}", "{"];
+const EVENTS: [&str; 5] = [
+    "{}",
+    "{\"events\":[\"INVOKE\"]}",
+    "{\"events\":[\"SHUTDOWN\"]}",
+    "{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}",
+    "{",
+];
 
 /// The environment under test and the books a careful observer keeps beside it.
 struct Life {
@@ -138,7 +143,9 @@ impl Life {
             Step::Reset => {
                 let released: Vec<_> = self.environment.reset();
                 assert!(released.iter().all(|one| one.answer.is_none()));
-                self.let_go(released.into_iter().filter(|one| self.parked.contains(&one.poll)).collect::<Vec<_>>());
+                self.let_go(
+                    released.into_iter().filter(|one| self.parked.contains(&one.poll)).collect::<Vec<_>>(),
+                );
                 assert!(self.parked.is_empty(), "a reset leaves nobody parked");
             }
         }
@@ -155,9 +162,8 @@ impl Life {
         assert_eq!(ids.len(), agents.len(), "identifiers are unique");
         let ready = agents.iter().filter(|agent| agent.state == AgentState::Ready).count();
         assert!(ready <= self.parked.len(), "who is ready has a poll parked");
-        let waited_for = agents
-            .iter()
-            .any(|agent| agent.wants(EventKind::Invoke) && agent.state != AgentState::Ready);
+        let waited_for =
+            agents.iter().any(|agent| agent.wants(EventKind::Invoke) && agent.state != AgentState::Ready);
         assert_eq!(self.environment.invoke_agents_ready(), !waited_for, "nobody else is waited for");
     }
 }

@@ -60,18 +60,9 @@ impl Runtime {
         self.ready
     }
 
-    pub(crate) fn waits_for_restore(&self) -> bool {
-        self.restore.is_some()
-    }
-
     /// It was told to restore and has not asked for an invocation since.
     pub(crate) fn is_restoring(&self) -> bool {
         self.restoring
-    }
-
-    /// It waits for work and has none in hand.
-    pub(crate) fn is_idle(&self) -> bool {
-        !self.parked.is_empty() && self.in_flight.is_empty() && self.waiting.is_empty()
     }
 
     pub(crate) fn init_error_type(&self) -> Option<&str> {
@@ -165,9 +156,9 @@ impl Runtime {
             let message = format!("Exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes).");
             one.outcome = Some(Outcome::Error {
                 error_type: "Function.ResponseSizeTooLarge".to_owned(),
-                body: Bytes::from(
-                    format!("{{\"errorMessage\":\"{message}\",\"errorType\":\"Function.ResponseSizeTooLarge\"}}"),
-                ),
+                body: Bytes::from(format!(
+                    "{{\"errorMessage\":\"{message}\",\"errorType\":\"Function.ResponseSizeTooLarge\"}}"
+                )),
             });
             return Answer::error(413, "RequestEntityTooLarge", &message);
         }
@@ -193,7 +184,9 @@ impl Runtime {
     fn refused(&self, from: &str, to: &str) -> Answer {
         Answer::forbidden(
             "InvalidStateTransition",
-            &format!("State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"),
+            &format!(
+                "State transition from {from} to {to} failed for runtime. Error: State transition is not allowed"
+            ),
         )
     }
 }

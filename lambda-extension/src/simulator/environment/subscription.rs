@@ -141,7 +141,12 @@ fn types(asked: Option<Vec<String>>, wrong: &mut Vec<String>) -> Vec<String> {
     types
 }
 
-fn within(name: &str, asked: Option<i64>, (least, most, default): (i64, i64, i64), wrong: &mut Vec<String>) -> i64 {
+fn within(
+    name: &str,
+    asked: Option<i64>,
+    (least, most, default): (i64, i64, i64),
+    wrong: &mut Vec<String>,
+) -> i64 {
     let value = asked.unwrap_or(default);
     if !(least..=most).contains(&value) {
         wrong.push(format!("buffering.{name} should be between {least} and {most}"));

@@ -1,5 +1,7 @@
 //! The table of states, the gates and the catalogue of errors, word by word.
 
+use bytes::Bytes;
+
 use super::*;
 
 const STRANGER: &str = "11111111-2222-4333-8444-555555555555";
@@ -40,7 +42,8 @@ fn refused(answer: &Answer, error_type: &str, message: &str) {
 
 fn id_of(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{answer:?}");
-    let (_, id) = answer.headers.iter().find(|(name, _)| *name == "Lambda-Extension-Identifier").expect("an id");
+    let (_, id) =
+        answer.headers.iter().find(|(name, _)| *name == "Lambda-Extension-Identifier").expect("an id");
     id.clone()
 }
 
@@ -97,7 +100,9 @@ const ALL: [AgentState; 9] = [
 
 fn not_allowed(state: AgentState, target: &str, whom: &str) -> String {
     let from = state.name();
-    format!("State transition from {from} to {target} failed for extension {whom}. Error: State transition is not allowed")
+    format!(
+        "State transition from {from} to {target} failed for extension {whom}. Error: State transition is not allowed"
+    )
 }
 
 #[test]
@@ -234,14 +239,22 @@ fn register_refuses_in_lambdas_order_and_words() {
     refused(&environment.register("", "", b""), "Extension.InvalidExtensionName", "Empty extension name");
     refused(&environment.register("a", "", b""), format, "unexpected end of JSON input");
     refused(&environment.register("a", "", b"{\"events\":["), format, "unexpected end of JSON input");
-    refused(&environment.register("a", "", b"x"), format, "invalid character 'x' looking for beginning of value");
+    refused(
+        &environment.register("a", "", b"x"),
+        format,
+        "invalid character 'x' looking for beginning of value",
+    );
     refused(
         &environment.register("a", "", b"{\"events\":[\"X\"],\"configurationKeys\":[\"k\"]}"),
         format,
         "configurationKeys are deprecated; use environment variables instead",
     );
     let event = "Extension.InvalidEventType";
-    refused(&environment.register("a", "", b"{\"events\":[\"invoke\"]}"), event, "invoke: ErrorInvalidEventType");
+    refused(
+        &environment.register("a", "", b"{\"events\":[\"invoke\"]}"),
+        event,
+        "invoke: ErrorInvalidEventType",
+    );
     refused(
         &environment.register("wrong", "", b"{\"events\":[\"INVOKE\",\"SHUTDOWN\"]}"),
         event,
@@ -286,7 +299,11 @@ fn internal_extensions_meet_the_closing_the_limit_and_the_taken_name() {
     for number in 1..MAX_AGENTS {
         assert_eq!(environment.register(&format!("in{number}"), "", b"{}").status, 200);
     }
-    refused(&environment.register("in", "", b"{}"), "Extension.TooManyExtensions", "Extension limit (10) reached");
+    refused(
+        &environment.register("in", "", b"{}"),
+        "Extension.TooManyExtensions",
+        "Extension limit (10) reached",
+    );
     environment.runtime.next(1);
     refused(
         &environment.register("late", "", b"{}"),
@@ -311,7 +328,11 @@ fn managed_instances_know_shutdown_only() {
     let mut environment = environment(Rules::ManagedInstances);
     environment.launch("a").expect("room");
     let event = "Extension.InvalidEventType";
-    refused(&environment.register("a", "", b"{\"events\":[\"INVOKE\"]}"), event, "INVOKE: ErrorInvalidEventType");
+    refused(
+        &environment.register("a", "", b"{\"events\":[\"INVOKE\"]}"),
+        event,
+        "INVOKE: ErrorInvalidEventType",
+    );
     refused(
         &environment.register("in", "", b"{\"events\":[\"INVOKE\"]}"),
         event,
@@ -347,7 +368,8 @@ fn init_waits_for_everybody_and_an_invocation_for_those_it_was_given_to() {
 #[test]
 fn subscriptions_close_with_init_and_the_two_apis_exclude_each_other() {
     let (mut environment, id) = in_state(AgentState::Registered);
-    let telemetry = br#"{"schemaVersion":"2025-01-29","types":["platform"],"destination":{"protocol":"TCP","port":9}}"#;
+    let telemetry =
+        br#"{"schemaVersion":"2025-01-29","types":["platform"],"destination":{"protocol":"TCP","port":9}}"#;
     let subscription = environment.check_subscription(Api::Telemetry, Some(&id), telemetry).expect("valid");
     assert!(!environment.subscribe(&id, subscription));
     let both = environment.check_subscription(Api::Logs, Some(&id), telemetry).expect_err("one of the two");
@@ -368,7 +390,7 @@ fn an_equal_logs_subscription_is_entered_once() {
         let subscription = environment.check_subscription(Api::Logs, Some(&id), body).expect("valid");
         assert_eq!(environment.subscribe(&id, subscription), known);
     }
-    assert_eq!(environment.subscriptions().len(), 1);
+    assert_eq!(environment.subscriptions.len(), 1);
 }
 
 #[test]
@@ -434,7 +456,6 @@ fn a_runtime_answers_each_invocation_once() {
     assert_eq!(runtime.finish("r", ok()).status, 202);
     assert_eq!(said(&runtime.finish("r", ok())).1, "InvalidStateTransition");
     assert_eq!(runtime.next(2).1.as_deref(), Some("r"));
-    assert!(runtime.is_idle());
 }
 
 #[test]
@@ -445,7 +466,7 @@ fn a_response_beyond_the_limit_is_refused_and_fails_the_invocation() {
     runtime.invoke(Invoke { request_id: "r".to_owned(), answer });
     let huge = Outcome::Response(Bytes::from(vec![b' '; MAX_PAYLOAD + 1]));
     assert_eq!(runtime.finish("r", huge).status, 413);
-    assert!(matches!(runtime.outcome("r"), Some(Outcome::Error { error_type, .. }) if error_type == "Function.ResponseSizeTooLarge"));
+    assert!(
+        matches!(runtime.outcome("r"), Some(Outcome::Error { error_type, .. }) if error_type == "Function.ResponseSizeTooLarge")
+    );
 }
-
-use bytes::Bytes;
