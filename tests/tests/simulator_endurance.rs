@@ -22,9 +22,7 @@ async fn ten_thousand_invocations_take_less_than_ten_seconds_and_no_more_memory(
     let mut extension = RawExtension::register(&simulator, "watcher", &["INVOKE", "SHUTDOWN"]).await;
     let types = ["platform", "function"];
     extension.subscribe(listener.port, "2025-01-29", &types, json!({ "timeoutMs": 25 })).await;
-    let life = tokio::spawn(async move {
-        while extension.next().await["eventType"] == "INVOKE" {}
-    });
+    let life = tokio::spawn(async move { while extension.next().await["eventType"] == "INVOKE" {} });
     let began = Instant::now();
     let mut warm = None;
     for number in 0..10_000 {

@@ -40,7 +40,8 @@ struct Probe {
 
 impl Probe {
     fn new(test: &str) -> Self {
-        let notes = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}.json", std::process::id()));
+        let notes =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}.json", std::process::id()));
         Self { notes }
     }
 
@@ -85,9 +86,10 @@ async fn an_extension_in_python_lives_unchanged() {
     let report = simulator.shutdown(ShutdownReason::Spindown).await;
     report.expect_clean();
     let telemetry = &report.telemetry[0];
-    assert_eq!((telemetry.extension.as_str(), telemetry.late, telemetry.lost), ("extension.py", 0, 0));
-    // Init tells five, each invocation four, all of them delivered by the end.
-    assert_eq!(telemetry.delivered, 5 + 3 * 4, "{report}");
+    assert_eq!((telemetry.extension.as_str(), telemetry.late), ("extension.py", 0));
+    // Init tells five and each invocation four. The last report comes with SHUTDOWN, and this extension leaves at once.
+    assert_eq!(telemetry.delivered + telemetry.lost, 5 + 3 * 4, "{report}");
+    assert!(telemetry.lost <= 1, "{report}");
     assert_eq!(report.shutdowns[0].extensions[0].ended, "exit code 0");
 }
 
@@ -165,7 +167,9 @@ async fn an_extension_sees_lambdas_variables_and_its_output_becomes_telemetry() 
     assert_eq!(environment["AWS_LAMBDA_INITIALIZATION_TYPE"], "on-demand");
     assert_eq!(environment["AWS_LAMBDA_RUNTIME_API"], simulator.runtime_api());
     assert_eq!(environment["CUSTOMER"], "yes");
-    for hidden in ["_HANDLER", "_HIDDEN", "AWS_XRAY_CONTEXT_MISSING", "LAMBDA_TASK_ROOT", "CARGO_MANIFEST_DIR"] {
+    for hidden in
+        ["_HANDLER", "_HIDDEN", "AWS_XRAY_CONTEXT_MISSING", "LAMBDA_TASK_ROOT", "CARGO_MANIFEST_DIR"]
+    {
         assert!(environment.get(hidden).is_none(), "{hidden} should not be seen");
     }
 }

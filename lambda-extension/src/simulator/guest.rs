@@ -264,8 +264,8 @@ async fn read_lines(mut output: impl AsyncRead + Unpin, core: Arc<Core>, name: S
 
 fn say(core: &Core, name: &str, category: LineCategory, line: &[u8]) {
     let text = String::from_utf8_lossy(line);
-    if core.settings.echo == Echo::Stdout {
-        println!("[{name}] {text}");
+    if core.settings.echo == Echo::On {
+        eprintln!("[{name}] {text}");
     }
     core.lock().line(core, category, &text);
 }

@@ -18,8 +18,12 @@
 //! # }
 //! ```
 
+#[cfg(not(unix))]
+compile_error!("the simulator stops and kills processes by signals, which only Unix systems have");
+
 mod answer;
 mod core;
+mod door;
 mod environment;
 mod fault;
 mod function;
@@ -30,6 +34,7 @@ mod random;
 mod report;
 mod route;
 mod server;
+mod session;
 mod settings;
 mod telemetry;
 mod time;
@@ -53,6 +58,7 @@ use self::lifecycle::{Fate, InitPhase};
 use self::telemetry::LineCategory;
 use crate::clock::Clock;
 
+pub use self::door::door;
 pub use self::fault::Fault;
 pub use self::function::{Function, FunctionCall, FunctionError};
 pub use self::journal::Call;
@@ -62,6 +68,7 @@ pub use self::report::{
     TelemetryReport, Totals,
 };
 pub use self::route::Route;
+pub use self::session::Session;
 pub use self::settings::{Builder, InitializationType, LogFormat, Schema};
 
 /// How long a test waits for a call before it fails.

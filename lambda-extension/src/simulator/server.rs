@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::core::{Core, Phase, Reply};
+use super::core::{Core, Inner, Phase, Reply};
 use super::environment::{Api, Destination, MAX_PAYLOAD, Outcome, Rules, Subscription};
 use super::fault::Fault;
 use super::journal::Call;
@@ -357,6 +357,9 @@ impl Received {
         if let Some(name) = who.as_ref().filter(|_| told) {
             *connection.told_to_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.clone());
         }
+        if let Some(name) = &who {
+            inner.blame_refusal(core, name, route, answer);
+        }
         inner.journal.call(Call {
             at: core.time.since_start(),
             who: who.unwrap_or_default(),
@@ -367,6 +370,33 @@ impl Received {
         });
         drop(inner);
         core.changed();
+    }
+}
+
+impl Inner {
+    /// A refused call is the extension's mistake, but for the one by which a careful one finds out where it runs.
+    fn blame_refusal(&mut self, core: &Core, name: &str, route: Option<Route>, answer: Option<&Answer>) {
+        let extensions_own = matches!(
+            route,
+            Some(
+                Route::Register
+                    | Route::Next
+                    | Route::InitError
+                    | Route::ExitError
+                    | Route::Telemetry
+                    | Route::Logs
+            )
+        );
+        let Some(answer) = answer.filter(|answer| extensions_own && matches!(answer.status, 400 | 403))
+        else {
+            return;
+        };
+        let error = answer.error_type().unwrap_or_default();
+        if error != "Extension.InvalidEventType" {
+            let at = core.time.since_start();
+            let route = route.map(|route| route.to_string()).unwrap_or_default();
+            self.ledger.problem(at, name, format!("was refused at {route}: {error}"));
+        }
     }
 }
 

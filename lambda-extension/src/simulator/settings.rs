@@ -114,7 +114,7 @@ pub(crate) enum Disorder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Echo {
     Off,
-    Stdout,
+    On,
 }
 
 /// Everything the builder sets.
@@ -338,9 +338,9 @@ impl Builder {
         self
     }
 
-    /// Prints what extension and function processes write, each line with its name.
+    /// Prints what extension and function processes write to standard error, each line with its name.
     pub fn echo(mut self) -> Self {
-        self.settings.echo = Echo::Stdout;
+        self.settings.echo = Echo::On;
         self
     }
 

@@ -57,6 +57,8 @@ struct Life {
     /// Extension polls that wait, and those that ever got their end.
     parked: HashSet<PollId>,
     answered: HashSet<PollId>,
+    /// Whose process is gone. Lambda leaves their state as it was, but nothing of theirs waits any more.
+    crashed: HashSet<String>,
     last_poll: PollId,
     delivered: usize,
 }
@@ -136,8 +138,10 @@ impl Life {
                 self.delivered += self.let_go(released);
             }
             Step::Crash(who) => {
-                let released = self.environment.crashed(&format!("x{who}"));
+                let name = format!("x{who}");
+                let released = self.environment.crashed(&name);
                 self.let_go(released);
+                self.crashed.insert(name);
             }
             Step::CloseSubscription => self.environment.close_subscription(),
             Step::Reset => {
@@ -147,6 +151,7 @@ impl Life {
                     released.into_iter().filter(|one| self.parked.contains(&one.poll)).collect::<Vec<_>>(),
                 );
                 assert!(self.parked.is_empty(), "a reset leaves nobody parked");
+                self.crashed.clear();
             }
         }
         if refused {
@@ -160,7 +165,10 @@ impl Life {
         assert!(agents.len() <= MAX_AGENTS);
         let ids: HashSet<_> = agents.iter().map(|agent| &agent.id).collect();
         assert_eq!(ids.len(), agents.len(), "identifiers are unique");
-        let ready = agents.iter().filter(|agent| agent.state == AgentState::Ready).count();
+        let ready = agents
+            .iter()
+            .filter(|agent| agent.state == AgentState::Ready && !self.crashed.contains(&agent.name))
+            .count();
         assert!(ready <= self.parked.len(), "who is ready has a poll parked");
         let waited_for =
             agents.iter().any(|agent| agent.wants(EventKind::Invoke) && agent.state != AgentState::Ready);
@@ -175,6 +183,7 @@ proptest! {
             environment: environment(Rules::Default),
             parked: HashSet::new(),
             answered: HashSet::new(),
+            crashed: HashSet::new(),
             last_poll: 0,
             delivered: 0,
         };

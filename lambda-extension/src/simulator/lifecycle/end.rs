@@ -51,6 +51,7 @@ impl Core {
         let budget = {
             let mut inner = self.lock();
             inner.phase = Phase::Ending;
+            inner.hub.ending = true;
             let at = self.time.since_start();
             inner.journal.note(at, format!("shutdown begins: {reason}"));
             inner.budget()
@@ -210,12 +211,12 @@ impl Inner {
         self.hang_up();
         let at = core.time.since_start();
         for (name, lost) in self.hub.reset() {
-            self.ledger.telemetry(&name).lost += lost;
-            self.ledger.problem(
-                at,
-                &name,
-                format!("{lost} telemetry records could not be delivered before the end"),
-            );
+            self.ledger.telemetry(&name).lost += lost.records;
+            if lost.avoidable > 0 {
+                let what =
+                    format!("{} telemetry records could not be delivered before the end", lost.avoidable);
+                self.ledger.problem(at, &name, what);
+            }
         }
     }
 }

@@ -47,6 +47,7 @@ pub struct Invocation {
     pub runtime: Option<Duration>,
     /// When each extension that was given the invocation asked for the next event.
     pub held: Vec<Held>,
+    never_began: bool,
     core: Arc<Core>,
 }
 
@@ -69,6 +70,11 @@ impl Invocation {
     /// What the slowest extension held beyond the runtime. It is billed.
     pub fn longest_hold(&self) -> Duration {
         self.held.iter().map(|one| one.beyond_runtime).max().unwrap_or_default()
+    }
+
+    /// Init failed, so that neither function nor extensions were given anything.
+    pub(crate) fn never_began(&self) -> bool {
+        self.never_began
     }
 
     /// Fails a test unless the invocation succeeded.
@@ -322,6 +328,7 @@ impl Core {
             duration,
             runtime,
             held,
+            never_began: ready.suppressed && ready.init.is_none(),
             core: Arc::clone(self),
         }
     }

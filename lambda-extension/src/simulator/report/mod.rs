@@ -1,5 +1,6 @@
 //! What a life of the environment cost and lost.
 
+mod html;
 mod ledger;
 mod text;
 
@@ -80,6 +81,7 @@ impl Report {
 
 /// One Init.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InitReport {
     /// `init`, or `invoke` where it was repeated inside an invocation.

@@ -14,7 +14,7 @@ pub(crate) struct Element {
     pub(crate) json: String,
     /// Which stretch of running time it was generated in; see `Hub::window`.
     pub(crate) window: u64,
-    /// `platform.report` and what else always comes after its invocation.
+    /// `platform.report`, and what is generated while the environment ends: nobody can be blamed for missing those.
     pub(crate) comes_late: bool,
     pub(crate) time_ms: u64,
     pub(crate) nature: Nature,
@@ -115,8 +115,8 @@ impl Batcher {
     }
 
     /// Everything that has not left.
-    pub(crate) fn waiting(&self) -> usize {
-        self.open.len() + self.closed_items
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Element> {
+        self.closed.iter().flat_map(|(batch, _)| batch).chain(&self.open)
     }
 
     /// Lets the last two records change places if they are of the same millisecond, as Lambda may.
@@ -183,7 +183,7 @@ mod tests {
         batcher.push(element(60), now);
         batcher.push(element(60), now);
         assert_eq!(batcher.due(now).expect("a batch").len(), 1);
-        assert_eq!(batcher.waiting(), 1);
+        assert_eq!(batcher.waiting().count(), 1);
     }
 
     #[test]
@@ -205,6 +205,6 @@ mod tests {
         batcher.push(element(5), now);
         batcher.push(element(5), now);
         assert_eq!(batcher.push(element(5), now), Some(Dropped { records: 3, bytes: 15 }));
-        assert_eq!(batcher.waiting(), WAITING_BATCHES * 3);
+        assert_eq!(batcher.waiting().count(), WAITING_BATCHES * 3);
     }
 }

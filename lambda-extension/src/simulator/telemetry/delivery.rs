@@ -115,6 +115,9 @@ fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, out
             figures.lost += batch.len() as u64;
             let dropped = Dropped { records: batch.len() as u64, bytes: body.len() as u64 };
             let reason = format!("could not send events: {error}");
+            let at = core.time.since_start();
+            let what = format!("did not accept {} telemetry records: {error}", batch.len());
+            inner.ledger.problem(at, &subscriber.name, what);
             let format = core.settings.log_format;
             subscriber.say_dropped(dropped, &reason, core.time.now_ms(), format, window);
         }

@@ -36,7 +36,26 @@ pub(crate) struct Hub {
     replay_open: bool,
     /// Counts the stretches between two freezes. What is delivered in a later one than it was generated in is late.
     pub(crate) window: u64,
+    /// The environment ends: what is generated now may miss those who leave at once.
+    pub(crate) ending: bool,
     format: LogFormat,
+}
+
+/// Records that were never delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) records: u64,
+    /// Those of them that a careful extension would have got.
+    pub(crate) avoidable: u64,
+}
+
+impl Lost {
+    fn of<'a>(elements: impl IntoIterator<Item = &'a Element>) -> Self {
+        elements.into_iter().fold(Self::default(), |lost, element| Self {
+            records: lost.records + 1,
+            avoidable: lost.avoidable + u64::from(!element.comes_late),
+        })
+    }
 }
 
 impl Hub {
@@ -47,13 +66,14 @@ impl Hub {
             replay: Vec::new(),
             replay_open: true,
             window: 0,
+            ending: false,
             format,
         }
     }
 
     pub(crate) fn emit(&mut self, event: TelemetryEvent) {
         for subscriber in &self.subscribers {
-            subscriber.offer(&event, self.format, self.window);
+            subscriber.offer(&event, self.format, self.window, self.ending);
         }
         if self.replay_open {
             if self.replay.len() == REPLAYED {
@@ -66,7 +86,7 @@ impl Hub {
     /// Enters a subscriber, who first gets everything since the environment was started.
     pub(crate) fn subscribe(&mut self, subscriber: Arc<Subscriber>, delivery: AbortHandle) {
         for event in &self.replay {
-            subscriber.offer(event, self.format, self.window);
+            subscriber.offer(event, self.format, self.window, self.ending);
         }
         self.subscribers.push(subscriber);
         self.deliveries.push(delivery);
@@ -92,14 +112,15 @@ impl Hub {
     }
 
     /// The environment starts anew; what had not left is lost, by subscriber.
-    pub(crate) fn reset(&mut self) -> Vec<(String, u64)> {
+    pub(crate) fn reset(&mut self) -> Vec<(String, Lost)> {
         self.deliveries.drain(..).for_each(|delivery| delivery.abort());
         self.replay = Vec::new();
         self.replay_open = true;
+        self.ending = false;
         self.subscribers
             .drain(..)
             .map(|subscriber| (subscriber.name.clone(), subscriber.lost()))
-            .filter(|(_, lost)| *lost > 0)
+            .filter(|(_, lost)| lost.records > 0)
             .collect()
     }
 }
@@ -121,7 +142,7 @@ pub(crate) struct Subscriber {
 struct Buffer {
     batcher: Batcher,
     /// Records of the batch that is on its way, which counts as lost until it was accepted.
-    on_the_way: u64,
+    on_the_way: Lost,
     disorder: Option<Random>,
     held_back: Vec<Element>,
     /// Dropped because the consumer is slow, and not told yet.
@@ -143,7 +164,7 @@ impl Subscriber {
             schema,
             buffer: Mutex::new(Buffer {
                 batcher,
-                on_the_way: 0,
+                on_the_way: Lost::default(),
                 disorder: (disorder == Disorder::On).then_some(random),
                 held_back: Vec::new(),
                 dropped: Dropped::default(),
@@ -153,7 +174,7 @@ impl Subscriber {
         }
     }
 
-    fn offer(&self, event: &TelemetryEvent, format: LogFormat, window: u64) {
+    fn offer(&self, event: &TelemetryEvent, format: LogFormat, window: u64, ending: bool) {
         if !self.subscription.wants(event.category()) {
             return;
         }
@@ -161,7 +182,7 @@ impl Subscriber {
         let element = Element {
             json,
             window,
-            comes_late: event.is("platform.report") || event.is("platform.end"),
+            comes_late: ending || event.is("platform.report") || event.is("platform.end"),
             time_ms: event.time_ms,
             nature: match &event.content {
                 Content::Line { .. } => Nature::Line,
@@ -188,7 +209,7 @@ impl Subscriber {
             "droppedBytes": dropped.bytes,
         });
         let content = Content::Platform { kind: "platform.logsDropped", record };
-        self.offer(&TelemetryEvent { time_ms, content }, format, window);
+        self.offer(&TelemetryEvent { time_ms, content }, format, window, true);
     }
 
     /// What was dropped since this was asked last.
@@ -206,22 +227,26 @@ impl Subscriber {
         buffer.batcher.is_empty() && buffer.held_back.is_empty() && !self.busy.load(Ordering::Acquire)
     }
 
-    fn lost(&self) -> u64 {
+    fn lost(&self) -> Lost {
         let buffer = self.locked();
-        buffer.batcher.waiting() as u64 + buffer.held_back.len() as u64 + buffer.on_the_way
+        let waiting = Lost::of(buffer.batcher.waiting().chain(&buffer.held_back));
+        Lost {
+            records: waiting.records + buffer.on_the_way.records,
+            avoidable: waiting.avoidable + buffer.on_the_way.avoidable,
+        }
     }
 
     /// The next batch whose time has come, marked as on its way.
     fn take_due(&self) -> Option<Batch> {
         let mut buffer = self.locked();
         let batch = buffer.batcher.due(Instant::now())?;
-        buffer.on_the_way = batch.len() as u64;
+        buffer.on_the_way = Lost::of(&batch);
         self.busy.store(true, Ordering::Release);
         Some(batch)
     }
 
     fn batch_done(&self) {
-        self.locked().on_the_way = 0;
+        self.locked().on_the_way = Lost::default();
         self.busy.store(false, Ordering::Release);
     }
 
