@@ -1,6 +1,6 @@
 //! What time it is, for deadlines that Lambda states as wall-clock milliseconds.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -33,5 +33,46 @@ impl Clock {
             }
             Self::Tokio { epoch_ms, origin } => epoch_ms + origin.elapsed().as_millis() as u64,
         }
+    }
+
+    /// `instant` in milliseconds since the Unix epoch, 0 if there is none.
+    pub(crate) fn epoch_ms(self, instant: Option<Instant>) -> u64 {
+        let Some(instant) = instant else { return 0 };
+        self.now_ms() + instant.saturating_duration_since(Instant::now()).as_millis() as u64
+    }
+}
+
+/// How an event's `deadlineMs` is to be read: by which clock, and what that showed when the event came.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Deadline {
+    clock: Clock,
+    received_ms: u64,
+}
+
+/// How an event is read is no part of what it says.
+impl PartialEq for Deadline {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Deadline {
+    /// The reading of an event that has come just now.
+    pub(crate) fn received(clock: Clock) -> Self {
+        Self { clock, received_ms: clock.now_ms() }
+    }
+
+    /// The deadline as a time. 0, and a time that had passed when the event came, say that Lambda does not know.
+    pub(crate) fn time(self, deadline_ms: u64) -> Option<SystemTime> {
+        self.known(deadline_ms).map(|ms| UNIX_EPOCH + Duration::from_millis(ms))
+    }
+
+    /// What is left until then.
+    pub(crate) fn remaining(self, deadline_ms: u64) -> Option<Duration> {
+        self.known(deadline_ms).map(|ms| Duration::from_millis(ms.saturating_sub(self.clock.now_ms())))
+    }
+
+    fn known(self, deadline_ms: u64) -> Option<u64> {
+        (deadline_ms > self.received_ms).then_some(deadline_ms)
     }
 }

@@ -1,0 +1,358 @@
+//! The Extensions API as typed calls, for the event loop and for those who need none.
+
+use std::{error::Error as StdError, time::Duration};
+
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect, retry,
+};
+
+use crate::{
+    clock::{Clock, Deadline},
+    error::{ApiError, ExtensionError},
+    event::{EventType, NextEvent},
+    id::ExtensionId,
+    registration::Registration,
+    telemetry::Subscription,
+    wire::{
+        self, Destination, ErrorReport, Polled, Refusal, RegisterRequest, RegisterResponse, SubscribeRequest,
+    },
+};
+
+/// How often a refused connection is tried again before registering, and how long the first wait is: each next
+/// one is twice as long. Lambda's own API is always there; an emulator may still be starting.
+const CONNECT_RETRIES: u32 = 5;
+const FIRST_CONNECT_DELAY: Duration = Duration::from_millis(10);
+
+/// As much of an answer as an error repeats, in characters.
+const SHOWN_BODY: usize = 2000;
+
+/// Talks to Lambda's APIs for extensions at one address.
+///
+/// It connects to that address and to nothing else: proxy variables are ignored, redirects are not followed,
+/// and nothing is sent twice. It has no timeout, because the poll for the next event must not have one ("Next" in
+/// the Extensions API reference: setting a timeout on the GET call is ruled out there).
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    clock: Clock,
+}
+
+impl Client {
+    /// A client for the API at `runtime_api`: `host:port` as in `AWS_LAMBDA_RUNTIME_API`, or a URL, whose path then
+    /// stands before every route.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Config`] when that is no address.
+    pub fn new(runtime_api: &str) -> Result<Self, ExtensionError> {
+        let base = parse_address(runtime_api)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(retry::never())
+            .http1_only()
+            .tcp_nodelay(true)
+            .tcp_keepalive(None)
+            .tcp_user_timeout(None)
+            .pool_idle_timeout(None)
+            .build()
+            .map_err(|error| ExtensionError::config(format!("no HTTP client: {}", root_cause(&error))))?;
+        Ok(Self { http, base, clock: Clock::System })
+    }
+
+    /// The same client, reading deadlines by another clock.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The clock deadlines are read by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Registers an extension for these events.
+    ///
+    /// `name` must be that of the file Lambda started from `/opt/extensions`; any other name registers an internal
+    /// extension. A refused connection is tried again for a third of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Register`] with what Lambda answered.
+    pub async fn register(&self, name: &str, events: &[EventType]) -> Result<Registration, ExtensionError> {
+        self.try_register(name, events)
+            .await
+            .map_err(|source| ExtensionError::Register { name: name.to_owned(), source })
+    }
+
+    async fn try_register(&self, name: &str, events: &[EventType]) -> Result<Registration, ApiError> {
+        let headers =
+            [(wire::EXTENSION_NAME_HEADER, name), (wire::ACCEPT_FEATURE_HEADER, wire::ACCOUNT_ID_FEATURE)];
+        let mut delay = FIRST_CONNECT_DELAY;
+        let mut retries = CONNECT_RETRIES;
+        let answer = loop {
+            let body = to_json(&RegisterRequest { events });
+            match self.send(Method::POST, wire::REGISTER_PATH, &headers, Some(body)).await {
+                Err(ApiError::Connect { .. }) if retries > 0 => {
+                    tokio::time::sleep(delay).await;
+                    delay *= 2;
+                    retries -= 1;
+                }
+                other => break other?,
+            }
+        };
+        let answer = answer.expect(StatusCode::OK)?;
+        let response: RegisterResponse =
+            serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(error))?;
+        let id = answer
+            .headers
+            .get(wire::EXTENSION_ID_HEADER)
+            .and_then(|id| id.to_str().ok())
+            .ok_or_else(|| answer.unreadable(format!("no header {}", wire::EXTENSION_ID_HEADER)))?;
+        Ok(Registration::from_response(ExtensionId::from(id), response))
+    }
+
+    /// Waits for the next event, however long that takes. Asking also tells Lambda that the extension is done with
+    /// the last one, so that the environment may be frozen. An event of an unknown type is logged and skipped.
+    ///
+    /// Never drop the future: Lambda does not notice, keeps the extension as "ready", and refuses the next poll.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::NextEvent`]. The poll cannot be repeated then; report [`exit_error`](Self::exit_error) and exit.
+    pub async fn next_event(&self, id: &ExtensionId) -> Result<NextEvent, ExtensionError> {
+        loop {
+            match self.poll(id).await.map_err(|source| ExtensionError::NextEvent { source })? {
+                Polled::Event(event) => return Ok(event),
+                Polled::Unknown(kind) => {
+                    tracing::warn!(event_type = kind, "Lambda sent an event of an unknown type")
+                }
+            }
+        }
+    }
+
+    async fn poll(&self, id: &ExtensionId) -> Result<Polled, ApiError> {
+        let headers = [(wire::EXTENSION_ID_HEADER, id.as_str())];
+        let answer = self.send(Method::GET, wire::NEXT_PATH, &headers, None).await?.expect(StatusCode::OK)?;
+        let mut polled = wire::read_event(&answer.body).map_err(|error| answer.unreadable(error))?;
+        let read = Deadline::received(self.clock);
+        match &mut polled {
+            Polled::Event(NextEvent::Invoke(event)) => event.read = read,
+            Polled::Event(NextEvent::Shutdown(event)) => event.read = read,
+            Polled::Unknown(_) => {}
+        }
+        Ok(polled)
+    }
+
+    /// Subscribes to telemetry, which Lambda then delivers to a server of yours on `port`. That must accept connections before
+    /// this is called, and this must be called before [`next_event`](Self::next_event).
+    ///
+    /// Asks for the newest schema this version knows, and for an older one where that is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Subscribe`] with what Lambda answered.
+    pub async fn subscribe(
+        &self,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+    ) -> Result<Subscribed, ExtensionError> {
+        let mut refused = None;
+        for schema_version in wire::TELEMETRY_SCHEMAS {
+            match self.try_subscribe(id, subscription, port, schema_version).await {
+                Err(source @ ApiError::Refused { status: 400, .. }) => {
+                    tracing::debug!(schema_version, "Lambda refuses the subscription: {source}");
+                    refused.get_or_insert(source);
+                }
+                Err(source) => return Err(ExtensionError::Subscribe { source }),
+                Ok(subscribed) => return Ok(subscribed),
+            }
+        }
+        // The refusal of the newest schema says most about what is wrong.
+        Err(ExtensionError::Subscribe { source: refused.expect("there is a schema, and it was refused") })
+    }
+
+    async fn try_subscribe(
+        &self,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+        schema_version: &'static str,
+    ) -> Result<Subscribed, ApiError> {
+        let headers = [(wire::EXTENSION_ID_HEADER, id.as_str())];
+        let body = to_json(&SubscribeRequest {
+            schema_version,
+            types: subscription.categories().collect(),
+            buffering: subscription.buffering.unwrap_or_default(),
+            destination: Destination::new(subscription.protocol, port),
+        });
+        let answer = self.send(Method::PUT, wire::TELEMETRY_PATH, &headers, Some(body)).await?;
+        if answer.status == StatusCode::ACCEPTED {
+            return Ok(Subscribed::NotSupported);
+        }
+        answer.expect(StatusCode::OK).map(|_| Subscribed::Delivering)
+    }
+
+    /// Reports that the extension could not be initialised. Only before the first [`next_event`](Self::next_event);
+    /// afterwards exit. `error_type` has the form `Extension.ConfigInvalid`; another one reaches Lambda as
+    /// `Extension.Unknown`. The error's message and its causes go into the body.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Report`].
+    pub async fn init_error(
+        &self,
+        id: &ExtensionId,
+        error_type: &str,
+        error: &(dyn StdError + Send + Sync + 'static),
+    ) -> Result<(), ExtensionError> {
+        self.report(wire::INIT_ERROR_PATH, id, error_type, error).await
+    }
+
+    /// Reports why the extension is about to exit, after its first [`next_event`](Self::next_event); otherwise like
+    /// [`init_error`](Self::init_error).
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Report`].
+    pub async fn exit_error(
+        &self,
+        id: &ExtensionId,
+        error_type: &str,
+        error: &(dyn StdError + Send + Sync + 'static),
+    ) -> Result<(), ExtensionError> {
+        self.report(wire::EXIT_ERROR_PATH, id, error_type, error).await
+    }
+
+    async fn report(
+        &self,
+        path: &str,
+        id: &ExtensionId,
+        error_type: &str,
+        error: &(dyn StdError + Send + Sync + 'static),
+    ) -> Result<(), ExtensionError> {
+        let headers = [
+            (wire::EXTENSION_ID_HEADER, id.as_str()),
+            (wire::ERROR_TYPE_HEADER, wire::header_safe(error_type)),
+        ];
+        let body = to_json(&ErrorReport::new(error_type, error));
+        let sent = self.send(Method::POST, path, &headers, Some(body)).await;
+        match sent.and_then(|answer| answer.expect(StatusCode::ACCEPTED)) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(ExtensionError::Report { source }),
+        }
+    }
+
+    /// One request and its whole answer, whatever its status.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, ApiError> {
+        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
+        let mut request = self.http.request(method, &url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let broken = |error: reqwest::Error| {
+            let reason = root_cause(&error);
+            if error.is_connect() {
+                ApiError::Connect { address: self.base.authority().to_owned(), reason }
+            } else {
+                ApiError::Broken { url: url.clone(), reason }
+            }
+        };
+        let response = request.send().await.map_err(broken)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(broken)?.to_vec();
+        Ok(Answer { url, status, headers, body })
+    }
+}
+
+/// What came of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subscribed {
+    /// Telemetry will be delivered.
+    Delivering,
+    /// This is an emulator without telemetry (status 202): there is no error, and nothing will ever be delivered.
+    NotSupported,
+}
+
+struct Answer {
+    url: String,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// This answer if it has the one status that means success.
+    fn expect(self, success: StatusCode) -> Result<Self, ApiError> {
+        if self.status == success {
+            return Ok(self);
+        }
+        // Some of Lambda's own error bodies are no JSON, so the body is shown as it came then.
+        let refusal: Refusal = serde_json::from_slice(&self.body).unwrap_or_default();
+        let message = refusal.error_message.unwrap_or_else(|| self.shown_body());
+        Err(ApiError::Refused {
+            url: self.url,
+            status: self.status.as_u16(),
+            error_type: refusal.error_type,
+            message,
+        })
+    }
+
+    fn unreadable(&self, reason: impl ToString) -> ApiError {
+        ApiError::Unreadable { url: self.url.clone(), reason: reason.to_string(), body: self.shown_body() }
+    }
+
+    fn shown_body(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        match text.trim() {
+            "" => "(an empty body)".to_owned(),
+            text => text.chars().take(SHOWN_BODY).collect(),
+        }
+    }
+}
+
+/// `host:port`, with or without scheme and path: AWS's emulators give the first, cargo-lambda a whole URL.
+fn parse_address(runtime_api: &str) -> Result<Url, ExtensionError> {
+    let wrong = |reason: String| {
+        ExtensionError::config(format!(
+            "{reason}; `{runtime_api}` should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path"
+        ))
+    };
+    let text = runtime_api.trim();
+    let url = match text.split_once("://") {
+        Some(("http", _)) => Url::parse(text),
+        Some((scheme, _)) => return Err(wrong(format!("Lambda's API is plain http, not {scheme}"))),
+        None => Url::parse(&format!("http://{text}")),
+    };
+    url.map_err(|error| wrong(format!("the address of Lambda's API is unusable ({error})")))
+}
+
+/// The innermost cause, which is the one a person can act on: reqwest's own says only which layer met it.
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Our own request bodies hold strings and numbers only, which always have a JSON form.
+fn to_json(body: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("strings and numbers have a JSON form")
+}

@@ -1,0 +1,405 @@
+//! How the extension is to be run: plain values, read from the environment or set one by one.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    client::Client,
+    error::{ExtensionError, chain},
+    event::EventType,
+    extension::Extension,
+    flush::FlushStrategy,
+    handle::Handle,
+    registered::Registered,
+    telemetry::{
+        Subscription,
+        stream::{Stream, Terms},
+    },
+};
+
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
+const NAME: &str = "LAMBDA_EXTENSION_NAME";
+
+/// What to do when a hook fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorPolicy {
+    /// Log and count it, and go on: the customer's function comes first. After a failed `on_init` or constructor no
+    /// hook is called any more.
+    #[default]
+    Continue,
+    /// Report it to Lambda and end the process. Lambda then fails the invocation and restarts the environment. An
+    /// [internal](Config::internal) extension, whose end would be the function's, stays as a no-op instead.
+    Exit,
+}
+
+/// Where the extension's process comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Started by Lambda from `/opt/extensions`.
+    External,
+    /// Part of the function's own process.
+    Internal,
+}
+
+/// What kind of environment Lambda initialises, `AWS_LAMBDA_INITIALIZATION_TYPE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Initialization {
+    /// On demand, provisioned concurrency, or a kind this version does not know.
+    #[default]
+    Ordinary,
+    SnapStart,
+    ManagedInstances,
+}
+
+/// How the extension is to be run.
+///
+/// Most extensions need only [`run`](crate::run), which reads everything from the environment. The setters take and give
+/// the configuration by value, so an `if` works:
+///
+/// ```
+/// use lambda_extension::{Config, ErrorPolicy, EventType};
+///
+/// # fn main() -> Result<(), lambda_extension::ExtensionError> {
+/// let mut config = Config::new("127.0.0.1:9001")?.name("my-extension");
+/// if cfg!(debug_assertions) {
+///     config = config.on_error(ErrorPolicy::Exit);
+/// }
+/// # let _ = config.events([EventType::Invoke]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a configuration does nothing until it is run"]
+pub struct Config {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+    pub(crate) events: Option<Vec<EventType>>,
+    pub(crate) telemetry: Option<Subscription>,
+    pub(crate) flush: Option<FlushStrategy>,
+    pub(crate) max_hold: Duration,
+    pub(crate) init_timeout: Duration,
+    pub(crate) on_error: ErrorPolicy,
+    pub(crate) kind: Kind,
+    pub(crate) initialization: Initialization,
+    /// When the process started, as nearly as we know.
+    pub(crate) started: Instant,
+    /// Whether telemetry is delivered from this machine only.
+    pub(crate) loopback: bool,
+}
+
+impl Config {
+    /// A configuration from the process's environment:
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `AWS_LAMBDA_RUNTIME_API` | where Lambda's API is; set by Lambda |
+    /// | `AWS_LAMBDA_INITIALIZATION_TYPE` | `snap-start` and `lambda-managed-instances` change what is registered and called; set by Lambda |
+    /// | `LAMBDA_EXTENSION_NAME` | the extension's name, where it is not the file name of `argv[0]` |
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Config`] when `AWS_LAMBDA_RUNTIME_API` is missing or no address, or there is no name to be had.
+    pub fn from_env() -> Result<Self, ExtensionError> {
+        Self::from_variables(|name| env::var_os(name), env::args_os().next())
+    }
+
+    fn from_variables(
+        variable: impl Fn(&str) -> Option<OsString>,
+        program: Option<OsString>,
+    ) -> Result<Self, ExtensionError> {
+        let text = |name: &str| match variable(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
+            Some(Err(value)) => Err(ExtensionError::config(format!("{name} is not UTF-8: {value:?}"))),
+        };
+        let runtime_api = text(RUNTIME_API)?.ok_or_else(|| ExtensionError::config(NOT_IN_LAMBDA))?;
+        let mut config = Self::new(&runtime_api)?;
+        config.name = match text(NAME)? {
+            Some(name) => name,
+            None => file_name(program.as_deref())?,
+        };
+        config.initialization = match text(INITIALIZATION_TYPE)?.as_deref() {
+            Some("snap-start") => Initialization::SnapStart,
+            Some("lambda-managed-instances") => Initialization::ManagedInstances,
+            _ => Initialization::Ordinary,
+        };
+        Ok(config)
+    }
+
+    /// A configuration that reads nothing from the environment but the extension's name, which is that of the program.
+    ///
+    /// `runtime_api` is `host:port`, or a URL whose path stands before every route.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Config`] when that is no address.
+    pub fn new(runtime_api: &str) -> Result<Self, ExtensionError> {
+        Ok(Self {
+            client: Client::new(runtime_api)?,
+            name: file_name(env::args_os().next().as_deref()).unwrap_or_default(),
+            events: None,
+            telemetry: None,
+            flush: None,
+            max_hold: Duration::from_secs(2),
+            init_timeout: Duration::from_secs(8),
+            on_error: ErrorPolicy::default(),
+            kind: Kind::External,
+            initialization: Initialization::default(),
+            started: Instant::now(),
+            loopback: false,
+        })
+    }
+
+    /// The name to register under. For an external extension it must be that of its file in `/opt/extensions`, or
+    /// Lambda takes it for an internal one; for an internal extension it is free.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The events to register for, instead of what the type of extension asks for. None at all is legal: such an
+    /// extension lives until Lambda kills it.
+    pub fn events(mut self, events: impl IntoIterator<Item = EventType>) -> Self {
+        self.events = Some(events.into_iter().collect());
+        self
+    }
+
+    /// The telemetry to subscribe to, instead of what the type of extension asks for.
+    pub fn telemetry(mut self, subscription: Subscription) -> Self {
+        self.telemetry = Some(subscription);
+        self
+    }
+
+    /// When to flush. Otherwise [`FlushStrategy::Adaptive`] with telemetry, [`FlushStrategy::End`] without, and
+    /// [`FlushStrategy::Shutdown`] when INVOKE is not registered, since nothing else holds the environment then.
+    pub fn flush(mut self, strategy: FlushStrategy) -> Self {
+        self.flush = Some(strategy);
+        self
+    }
+
+    /// How long the next event may be held back once the function is done; 2 s unless set. What still runs then is
+    /// dropped, and counted in [`Metrics::cancelled`](crate::Metrics::cancelled). Lambda bills this time, and on
+    /// most functions it delays the next invocation.
+    pub fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.max_hold = max_hold;
+        self
+    }
+
+    /// How long constructor and `on_init` may take, counted from when this configuration was made, which is the start of
+    /// the process for a program that begins with it; 8 s unless set. Lambda gives all of Init 10 s, and shares
+    /// them among the function and every extension.
+    pub fn init_timeout(mut self, init_timeout: Duration) -> Self {
+        self.init_timeout = init_timeout;
+        self
+    }
+
+    /// What to do when a hook fails; [`ErrorPolicy::Continue`] unless set.
+    pub fn on_error(mut self, policy: ErrorPolicy) -> Self {
+        self.on_error = policy;
+        self
+    }
+
+    /// Runs as an internal extension, a part of the function's own process.
+    ///
+    /// It is registered for INVOKE only, because Lambda gives internal extensions no SHUTDOWN, and for nothing at all on
+    /// Managed Instances. It must be registered before the runtime asks for its first invocation, and it must go on asking
+    /// for events, or it holds every invocation to its timeout: after a failure it stays as a no-op under either
+    /// policy.
+    pub fn internal(mut self) -> Self {
+        self.kind = Kind::Internal;
+        self
+    }
+
+    /// Registers the extension, and subscribes to the telemetry this configuration names.
+    ///
+    /// For those who need something between registering and running: the [`Registration`](crate::Registration), or a
+    /// runtime to start beside an internal extension.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError`], saying which step failed. The process should exit then: Lambda fails Init either way.
+    pub async fn register(self) -> Result<Registered, ExtensionError> {
+        Registered::register(self).await
+    }
+
+    /// Registers and runs this extension until SHUTDOWN.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register) and [`Registered::run`].
+    pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
+        self.with_defaults::<E>().register().await?.run(extension).await
+    }
+
+    /// This configuration, with what the type asks for where nothing was set.
+    pub(crate) fn with_defaults<E: Extension>(mut self) -> Self {
+        let defaults = E::defaults();
+        self.events.get_or_insert(defaults.events);
+        self.telemetry = self.telemetry.or(defaults.telemetry);
+        self
+    }
+
+    /// Says what cannot work, before anything is asked of Lambda.
+    pub(crate) fn validate(&self) -> Result<(), ExtensionError> {
+        if self.name.is_empty() || self.name.contains('/') {
+            return Err(ExtensionError::config(format!(
+                "`{}` is no name for an extension: it is that of a file in /opt/extensions, without the folder",
+                self.name
+            )));
+        }
+        let no_invoke = self.events.as_ref().is_some_and(|events| !events.contains(&EventType::Invoke));
+        if let (true, Some(strategy @ (FlushStrategy::End | FlushStrategy::Adaptive))) =
+            (no_invoke, self.flush)
+        {
+            return Err(ExtensionError::config(format!(
+                "FlushStrategy::{strategy:?} flushes at the end of invocations, and the extension does not register for                  INVOKE; register for it, or choose Periodic or Shutdown"
+            )));
+        }
+        Ok(())
+    }
+
+    /// When to flush, for an extension that was registered for these events.
+    pub(crate) fn flush_strategy(&self, registered: &[EventType]) -> FlushStrategy {
+        self.flush.unwrap_or(match &self.telemetry {
+            _ if self.is_managed() => FlushStrategy::Adaptive,
+            _ if !registered.contains(&EventType::Invoke) => FlushStrategy::Shutdown,
+            Some(_) => FlushStrategy::Adaptive,
+            None => FlushStrategy::End,
+        })
+    }
+
+    /// Opens the stream of telemetry, if it is wanted. Where that fails, the extension goes without, unless failures are to
+    /// end it.
+    pub(crate) async fn open_stream(
+        &self,
+        registered: &[EventType],
+        handle: &Handle,
+    ) -> Result<Option<Stream>, ExtensionError> {
+        let Some(subscription) = &self.telemetry else { return Ok(None) };
+        let at_end = matches!(self.flush_strategy(registered), FlushStrategy::End | FlushStrategy::Adaptive);
+        let terms = Terms {
+            name: &self.name,
+            gated: at_end && !self.is_managed() && registered.contains(&EventType::Invoke),
+            overlapping: self.is_managed(),
+            loopback: self.loopback,
+        };
+        match (subscription.open)(subscription, terms, handle.clone()).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) => self.without_telemetry(error),
+        }
+    }
+
+    /// Goes on without telemetry because of this error, if the policy is to go on.
+    pub(crate) fn without_telemetry<T>(&self, error: ExtensionError) -> Result<Option<T>, ExtensionError> {
+        match self.policy() {
+            ErrorPolicy::Exit => Err(error),
+            ErrorPolicy::Continue => {
+                tracing::error!(error = chain(&error).join(": "), "going on without telemetry");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The process of an internal extension is the function's, and not ours to end.
+    pub(crate) fn policy(&self) -> ErrorPolicy {
+        if self.kind == Kind::Internal { ErrorPolicy::Continue } else { self.on_error }
+    }
+
+    /// On Managed Instances the environment is never frozen, and several invocations go on at once.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.initialization == Initialization::ManagedInstances
+    }
+
+    /// What to register for, by the rules of the kind of extension and of environment.
+    pub(crate) fn registered_events(&self) -> Vec<EventType> {
+        let allowed = |event: &EventType| match event {
+            EventType::Invoke => !self.is_managed(),
+            EventType::Shutdown => self.kind == Kind::External,
+        };
+        let wanted = self.events.as_deref().unwrap_or(&[EventType::Invoke, EventType::Shutdown]);
+        wanted.iter().copied().filter(allowed).collect()
+    }
+}
+
+const NOT_IN_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda. An extension \
+     runs from /opt/extensions beside a function";
+
+/// The name an extension has if nobody says otherwise, for those who need it before there is a configuration.
+#[cfg(feature = "logging")]
+pub(crate) fn name_from_env() -> Option<String> {
+    let set = env::var(NAME).ok().filter(|name| !name.is_empty());
+    set.or_else(|| file_name(env::args_os().next().as_deref()).ok())
+}
+
+/// The name Lambda knows an extension by: that of the file it started. Not of the executable that `argv[0]` leads
+/// to, since a symbolic link is an extension of its own.
+fn file_name(program: Option<&OsStr>) -> Result<String, ExtensionError> {
+    program
+        .and_then(|program| Path::new(program).file_name())
+        .and_then(OsStr::to_str)
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| {
+            ExtensionError::config(format!(
+                "there is no file name in argv[0] ({program:?}) to register under; set LAMBDA_EXTENSION_NAME to the name \
+                 of the file in /opt/extensions"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)], program: &str) -> Result<Config, ExtensionError> {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        Config::from_variables(variable, Some(OsString::from(program)))
+    }
+
+    #[test]
+    fn the_name_is_the_file_name_of_the_program() {
+        let api = (RUNTIME_API, "127.0.0.1:9001");
+        assert_eq!(config(&[api], "/opt/extensions/my-ext.sh").unwrap().name, "my-ext.sh");
+        assert_eq!(config(&[api, (NAME, "other")], "/opt/extensions/my-ext").unwrap().name, "other");
+        assert_eq!(config(&[api, (NAME, "")], "/opt/extensions/my-ext").unwrap().name, "my-ext");
+        let error = config(&[api], "..").unwrap_err().to_string();
+        assert!(error.contains("LAMBDA_EXTENSION_NAME"), "{error}");
+    }
+
+    #[test]
+    fn a_process_that_lambda_did_not_start_is_told_so() {
+        let error = config(&[], "/bin/ext").unwrap_err().to_string();
+        assert!(error.contains("AWS_LAMBDA_RUNTIME_API is not set"), "{error}");
+    }
+
+    #[test]
+    fn the_api_address_may_have_scheme_and_path() {
+        for address in ["127.0.0.1:9001", "http://127.0.0.1:9000/.rt/function", "localhost:80", "[::1]:9001"]
+        {
+            assert!(Config::new(address).is_ok(), "{address}");
+        }
+        for address in ["https://127.0.0.1", "", "http://", "127.0.0.1:port", "ftp://x"] {
+            let error = Config::new(address).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{address}`")), "{address}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_registered_follows_kind_and_environment() {
+        let config = Config::new("127.0.0.1:9001").unwrap();
+        assert_eq!(config.registered_events(), [EventType::Invoke, EventType::Shutdown]);
+        assert_eq!(config.clone().internal().registered_events(), [EventType::Invoke]);
+        let managed = Config { initialization: Initialization::ManagedInstances, ..config };
+        assert_eq!(managed.registered_events(), [EventType::Shutdown]);
+        assert_eq!(managed.internal().registered_events(), []);
+    }
+}

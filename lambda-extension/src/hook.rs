@@ -1,0 +1,195 @@
+//! Running the user's code so that nothing it does ends the process.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    panic::{self, AssertUnwindSafe, PanicHookInfo},
+    pin::Pin,
+    sync::Once,
+    task::{Context, Poll},
+};
+
+use crate::{
+    error::{Error, HookError},
+    event::{FlushEvent, InvokeEvent, RestoreEvent, ShutdownEvent},
+    extension::{Extension, Hook},
+    registration::Registration,
+    telemetry::Batch,
+};
+
+/// A hook and what it is called with.
+pub(crate) enum Call {
+    Init(Registration),
+    Invoke(InvokeEvent),
+    Telemetry(Batch),
+    Flush(FlushEvent),
+    Restore(RestoreEvent),
+    Shutdown(ShutdownEvent),
+}
+
+impl Call {
+    pub(crate) fn hook(&self) -> Hook {
+        match self {
+            Self::Init(_) => Hook::OnInit,
+            Self::Invoke(_) => Hook::OnInvoke,
+            Self::Telemetry(_) => Hook::OnTelemetry,
+            Self::Flush(_) => Hook::OnFlush,
+            Self::Restore(_) => Hook::OnRestore,
+            Self::Shutdown(_) => Hook::OnShutdown,
+        }
+    }
+
+    /// The hook itself is called when the future is first polled, so a panic in making its future is contained too.
+    pub(crate) async fn start<E: Extension>(self, extension: &mut E) -> Result<(), Error> {
+        match self {
+            Self::Init(registration) => extension.on_init(&registration).await,
+            Self::Invoke(event) => extension.on_invoke(event).await,
+            Self::Telemetry(batch) => extension.on_telemetry(batch).await,
+            Self::Flush(event) => extension.on_flush(event).await,
+            Self::Restore(event) => extension.on_restore(event).await,
+            Self::Shutdown(event) => extension.on_shutdown(event).await,
+        }
+    }
+}
+
+/// A future of the user's whose panics, while it is polled and while it is dropped, become errors.
+pub(crate) struct Contained<F> {
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<T, F: Future<Output = Result<T, Error>>> Contained<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self { future: Some(Box::pin(future)) }
+    }
+}
+
+impl<T, F: Future<Output = Result<T, Error>>> Future for Contained<F> {
+    type Output = Result<T, HookError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let outcome = match contain(|| future.as_mut().poll(context)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result.map_err(HookError::Failed),
+            Err(panic) => Err(panic),
+        };
+        let dropped = drop_contained(self.future.take());
+        // The first thing that went wrong is the one to report.
+        Poll::Ready(match (outcome, dropped) {
+            (Ok(_), Err(panic)) => Err(panic),
+            (outcome, _) => outcome,
+        })
+    }
+}
+
+impl<F> Drop for Contained<F> {
+    fn drop(&mut self) {
+        if let Err(panic) = drop_contained(self.future.take()) {
+            tracing::error!(error = %panic, "a hook that was dropped at its bound panicked");
+        }
+    }
+}
+
+/// Drops a value of the user's, whose destructor may panic.
+pub(crate) fn drop_contained<T>(value: T) -> Result<(), HookError> {
+    contain(|| drop(value))
+}
+
+/// Runs code of the user's, and turns a panic into an error that says what it said and where.
+pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, HookError> {
+    remember_panics();
+    let outer = CONTAINING.replace(true);
+    // A hook that panicked may leave its extension half changed; whether to go on with it is its author's choice, who
+    // has `ErrorPolicy::Exit` for the other.
+    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    CONTAINING.set(outer);
+    result.map_err(|payload| LAST_PANIC.take().unwrap_or_else(|| panicked(&*payload, None)))
+}
+
+thread_local! {
+    /// Whether this thread runs code whose panics are ours to report.
+    static CONTAINING: Cell<bool> = const { Cell::new(false) };
+    static LAST_PANIC: RefCell<Option<HookError>> = const { RefCell::new(None) };
+}
+
+/// Where a panic happened is known only to the process's panic hook, so we add ours before the one that is set. It
+/// keeps silent about contained panics, since their error says the same, and leaves all others to the one before.
+fn remember_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // With `panic = "abort"` this is the last that is heard of the process.
+            if CONTAINING.get() && cfg!(panic = "unwind") {
+                let error = remembered(info);
+                LAST_PANIC.set(Some(error));
+            } else {
+                previous(info);
+            }
+        }));
+    });
+}
+
+fn remembered(info: &PanicHookInfo<'_>) -> HookError {
+    panicked(info.payload(), info.location().map(ToString::to_string))
+}
+
+fn panicked(payload: &(dyn Any + Send), location: Option<String>) -> HookError {
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "(a panic without a text)".to_owned());
+    HookError::Panicked { message, location }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+
+    fn text<T: std::fmt::Debug>(result: Result<T, HookError>) -> String {
+        result.expect_err("it panicked").to_string()
+    }
+
+    #[tokio::test]
+    async fn a_panic_tells_its_text_and_its_place() {
+        let result = Contained::new(async { panic!("no {}", "luck") as Result<(), Error> }).await;
+        let text = text(result);
+        assert!(text.starts_with("it panicked at ") && text.contains("hook.rs:"), "{text}");
+        assert!(text.ends_with(": no luck"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_the_finished_future_is_dropped_is_contained() {
+        let value = PanicsOnDrop;
+        let result = Contained::new(std::future::poll_fn(move |_| {
+            let _ = &value;
+            Poll::Ready(Ok(()))
+        }));
+        assert!(text(result.await).contains("in drop"));
+    }
+
+    #[test]
+    fn a_panic_while_a_cancelled_future_is_dropped_is_contained() {
+        let mut running = Contained::new(async {
+            let _value = PanicsOnDrop;
+            std::future::pending::<Result<(), Error>>().await
+        });
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut running).poll(&mut context).is_pending());
+        drop(running);
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_is_no_text_is_contained() {
+        let result = Contained::new(async { panic::panic_any(7) as Result<(), Error> }).await;
+        assert!(text(result).contains("without a text"));
+    }
+}

@@ -1,0 +1,125 @@
+//! An extension that Lambda has registered and that does not run yet.
+
+use crate::{
+    config::{Config, Kind},
+    error::{Error, ExtensionError},
+    event::EventType,
+    extension::Extension,
+    handle::Handle,
+    registration::Registration,
+    runtime,
+    telemetry::stream::Stream,
+};
+
+/// An extension that Lambda has registered, and that must now be run: Lambda waits for it to ask for its first event.
+///
+/// ```no_run
+/// # struct MyExtension { table: String }
+/// # impl lambda_extension::Extension for MyExtension {}
+/// # async fn example() -> Result<(), lambda_extension::Error> {
+/// use lambda_extension::{Config, Error};
+///
+/// let registered = Config::from_env()?.register().await?;
+/// println!("beside {}", registered.registration().function_name);
+/// // The function's runtime starts now, so this is the time for slow preparations.
+/// registered.run_with(async |registration| Ok::<_, Error>(MyExtension { table: registration.function_name })).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "an extension that does not ask for events holds every invocation to its timeout: run it"]
+pub struct Registered {
+    /// `None` once it runs.
+    parts: Option<Parts>,
+    registration: Registration,
+}
+
+/// What running takes over.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) events: Vec<EventType>,
+    pub(crate) registration: Registration,
+    /// Where telemetry comes in, if it is wanted and could be opened.
+    pub(crate) stream: Option<Stream>,
+}
+
+impl Registered {
+    pub(crate) async fn register(config: Config) -> Result<Self, ExtensionError> {
+        config.validate()?;
+        let mut events = config.registered_events();
+        let handle = Handle::default();
+        // Before registering: Lambda may start the function at once, and everybody's time is short from then on.
+        let stream = config.open_stream(&events, &handle).await?;
+        let registration = match config.client.register(&config.name, &events).await {
+            // Managed Instances that do not say so refuse INVOKE; state is unchanged, so asking for less is allowed.
+            Err(ExtensionError::Register { source, .. })
+                if source.is("Extension.InvalidEventType")
+                    && config.kind == Kind::External
+                    && events.contains(&EventType::Invoke)
+                    && !source.says("SHUTDOWN") =>
+            {
+                tracing::warn!("Lambda refuses INVOKE here ({source}); registering for SHUTDOWN only");
+                events = vec![EventType::Shutdown];
+                config.client.register(&config.name, &events).await?
+            }
+            other => other?,
+        }
+        .with_handle(handle);
+        Ok(Self {
+            registration: registration.clone(),
+            parts: Some(Parts { config, events, registration, stream }),
+        })
+    }
+
+    /// What Lambda answered.
+    #[must_use]
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Runs the extension until SHUTDOWN, and returns when its last hook has: the process should end then, since Lambda
+    /// bills the time until it does. Run as an [internal](Config::internal) extension this does not return, because
+    /// Lambda tells those of no SHUTDOWN.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::NextEvent`] when the poll breaks, and under [`ErrorPolicy::Exit`](crate::ErrorPolicy::Exit) whatever failed. It has been
+    /// reported to Lambda already; the process should exit with another code than 0.
+    pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
+        self.run_with(async |_| Ok::<_, Error>(extension)).await
+    }
+
+    /// Makes the extension and [runs](Self::run) it. `construct` may take its time: the function's runtime starts meanwhile. It
+    /// is bounded by [`Config::init_timeout`]; its failure is an init error.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_with<E, F, Fut, Err>(mut self, construct: F) -> Result<(), ExtensionError>
+    where
+        E: Extension,
+        F: FnOnce(Registration) -> Fut + Send,
+        Fut: Future<Output = Result<E, Err>> + Send,
+        Err: Into<Error>,
+    {
+        let mut parts = self.parts.take().expect("only running takes the parts, and it takes `self` too");
+        let undecided = parts.config.telemetry.is_none();
+        parts.config = parts.config.with_defaults::<E>();
+        if undecided {
+            parts.stream = parts.config.open_stream(&parts.events, &parts.registration.handle()).await?;
+        }
+        runtime::run(parts, construct).await
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        if self.parts.is_some() {
+            tracing::error!(
+                "a registered extension was dropped without being run: it will never ask for an event, and Lambda holds \
+                 every invocation to its timeout. Call `run` on what `register` returns"
+            );
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The event loop: subscribe, construct, initialise, then event after event until SHUTDOWN.
+
+use std::{fmt::Display, time::Duration};
+
+use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
+
+use crate::{
+    client::Subscribed,
+    config::{Config, ErrorPolicy, Initialization, Kind},
+    error::{Error, ExtensionError, HookError, chain},
+    event::{EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
+    extension::{Extension, Hook},
+    flush::Decision,
+    handle::Handle,
+    hook::{Call, Contained, drop_contained},
+    id::RequestId,
+    inbox::{Happening, Inbox},
+    registered::Parts,
+    registration::Registration,
+    telemetry::{
+        Batch,
+        feedback::{Feedback, Verdict},
+        intake::Batches,
+        listener::Listener,
+        stream::Stream,
+    },
+};
+
+/// In SHUTDOWN, telemetry is taken to be complete when none has come for this long.
+const QUIET: Duration = Duration::from_millis(30);
+/// How long Lambda may take to accept the report of an error, before the process leaves without.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Runs a registered extension from its construction to its end, and reports to Lambda if it fails.
+pub(crate) async fn run<E, F, Fut, Err>(parts: Parts, construct: F) -> Result<(), ExtensionError>
+where
+    E: Extension,
+    F: FnOnce(Registration) -> Fut + Send,
+    Fut: Future<Output = Result<E, Err>> + Send,
+    Err: Into<Error>,
+{
+    if cfg!(panic = "abort") {
+        tracing::warn!(
+            "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. Set \
+             panic = \"unwind\" in the release profile"
+        );
+    }
+    let Parts { config, events, registration, stream } = parts;
+    let mut life = Life::new(config, &events, registration);
+    let result = life.live(stream, construct).await;
+    if let Err(error) = &result {
+        life.report(error).await;
+    }
+    result
+}
+
+/// One life of an extension, from its registration to SHUTDOWN.
+struct Life<E> {
+    config: Config,
+    registration: Registration,
+    handle: Handle,
+    /// `None` before it is constructed, and after it could not be initialised: then nothing is called any more.
+    extension: Option<E>,
+    inbox: Inbox,
+    /// The server for telemetry, once there is a subscription that works.
+    listener: Option<Listener>,
+    feedback: Feedback,
+    /// Whether the first event will follow a SnapStart restore that nobody is told of.
+    restore_pending: bool,
+    /// Whether the first poll was made, which decides by which route errors are reported.
+    asked: bool,
+}
+
+impl<E: Extension> Life<E> {
+    fn new(config: Config, events: &[EventType], registration: Registration) -> Self {
+        let handle = registration.handle();
+        Self {
+            extension: None,
+            inbox: Inbox::new(
+                config.client.clone(),
+                registration.extension_id.clone(),
+                handle.clone(),
+                Decision::new(config.flush_strategy(events), Instant::now()),
+                config.max_hold,
+            ),
+            listener: None,
+            feedback: Feedback::default(),
+            restore_pending: config.initialization == Initialization::SnapStart,
+            asked: false,
+            handle,
+            registration,
+            config,
+        }
+    }
+
+    async fn live<F, Fut, Err>(&mut self, stream: Option<Stream>, construct: F) -> Result<(), ExtensionError>
+    where
+        F: FnOnce(Registration) -> Fut + Send,
+        Fut: Future<Output = Result<E, Err>> + Send,
+        Err: Into<Error>,
+    {
+        if let Some(stream) = stream {
+            self.subscribe(stream).await?;
+        }
+        self.init(construct, self.config.started + self.config.init_timeout).await?;
+        loop {
+            match self.next_event().await? {
+                NextEvent::Invoke(event) => {
+                    let span = span(|| tracing::info_span!("invocation", request_id = %event.request_id));
+                    self.invoke(event).instrument(span).await?;
+                }
+                NextEvent::Shutdown(event) => return self.shutdown(event).await,
+            }
+        }
+    }
+
+    /// Has telemetry delivered to the stream that is open for it.
+    async fn subscribe(&mut self, stream: Stream) -> Result<(), ExtensionError> {
+        let subscribed = stream.subscribe(self.inbox.client(), &self.registration.extension_id).await;
+        match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error))? {
+            Some(Subscribed::Delivering) => {
+                if stream.reports_ends {
+                    self.inbox.decision.expect_reports();
+                }
+                self.inbox.intake = Some(stream.intake);
+                self.listener = Some(stream.listener);
+            }
+            Some(Subscribed::NotSupported) => {
+                tracing::warn!("there is no telemetry here: this emulator has none")
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Constructs and initialises the extension. Where that fails and the policy is to go on, there is none.
+    async fn init<F, Fut, Err>(&mut self, construct: F, bound: Instant) -> Result<(), ExtensionError>
+    where
+        F: FnOnce(Registration) -> Fut + Send,
+        Fut: Future<Output = Result<E, Err>> + Send,
+        Err: Into<Error>,
+    {
+        let registration = self.registration.clone();
+        let constructing = async move { construct(registration).await.map_err(Into::into) };
+        let constructed =
+            attend(&mut self.inbox, constructing, Some(bound)).instrument(hook_span(Hook::Constructor)).await;
+        self.extension = self.judge(Hook::Constructor, constructed)?;
+        if self.call(Call::Init(self.registration.clone()), Some(bound)).await?.is_none() {
+            if let Err(panic) = drop_contained(self.extension.take()) {
+                tracing::error!(error = %panic, "dropping the extension failed");
+            }
+            tracing::error!(
+                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
+            );
+        }
+        Ok(())
+    }
+
+    /// Asks for the next event and waits for it, handing on the telemetry that comes meanwhile.
+    async fn next_event(&mut self) -> Result<NextEvent, ExtensionError> {
+        self.inbox.ask();
+        self.asked = true;
+        // A restore that is still to come may lie before any hook.
+        let batches = if self.restore_pending { Batches::Leave } else { Batches::Take };
+        loop {
+            if let Some(event) = self.inbox.take_event() {
+                return event;
+            }
+            let timer = self.config.is_managed().then(|| self.inbox.decision.next_timer()).flatten();
+            let handle = self.handle.clone();
+            tokio::select! {
+                biased;
+                happening = self.inbox.happening(batches, timer) => match happening {
+                    Happening::Batch(batch) => self.hand_on(batch).await?,
+                    Happening::Bound => self.flush(FlushReason::Interval, None, None).await?,
+                    Happening::Event | Happening::RuntimeDone => {}
+                },
+                () = handle.flush_requested(), if self.config.is_managed() => {
+                    if self.handle.take_flush_request() {
+                        self.flush(FlushReason::Requested, None, None).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One invocation: everything that must be over before the next event may be asked for.
+    async fn invoke(&mut self, event: InvokeEvent) -> Result<(), ExtensionError> {
+        self.handle.count(|metrics| metrics.invocations += 1);
+        self.feedback.invoked();
+        let request_id = event.request_id.clone();
+        self.restore().await?;
+        self.call(Call::Invoke(event), None).await?;
+        self.await_function(&request_id).await?;
+        while let Some(batch) = self.inbox.queued() {
+            self.hand_on(batch).await?;
+        }
+        let requested = self.handle.take_flush_request();
+        match self.inbox.decision.due(requested, Instant::now()) {
+            Some(_) if self.inbox.is_past_bound() => {
+                self.handle.count(|metrics| metrics.flushes_skipped += 1);
+                tracing::warn!(%request_id, "no time is left in this invocation to flush; the data waits for the next one");
+                Ok(())
+            }
+            Some(reason) => self.flush(reason, Some(request_id), None).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until Lambda reports that the function is done, where the flush strategy wants that, and hands on what
+    /// comes meanwhile.
+    async fn await_function(&mut self, request_id: &RequestId) -> Result<(), ExtensionError> {
+        // Where the deadline is unknown, the wait needs a bound of its own.
+        let limit = self.inbox.hold_bound().is_none().then(|| Instant::now() + self.inbox.max_hold());
+        while self.inbox.decision.waits() {
+            match self.inbox.happening(Batches::Take, limit).await {
+                Happening::Batch(batch) => self.hand_on(batch).await?,
+                Happening::Bound => {
+                    self.handle.count(|metrics| metrics.missed_runtime_done += 1);
+                    if self.inbox.decision.missed() {
+                        tracing::warn!(
+                            %request_id,
+                            "platform.runtimeDone did not come in time; invocations are not held for it until one does"
+                        );
+                    }
+                }
+                Happening::Event | Happening::RuntimeDone => {}
+            }
+        }
+        self.inbox.function_done();
+        Ok(())
+    }
+
+    /// The end. Every step gets its share of the time and runs whatever became of the one before.
+    async fn shutdown(&mut self, event: ShutdownEvent) -> Result<(), ExtensionError> {
+        let plan = self.inbox.shutdown_plan();
+        let mut result = self.restore().await;
+        if let Some(mut listener) = self.listener.take() {
+            let drained = self.drain(&mut listener, plan.accept).await;
+            result = result.and(drained);
+        }
+        self.inbox.release_hold();
+        let flushed = self.flush(FlushReason::Shutdown, None, Some(plan.flush(Instant::now()))).await;
+        result = result.and(flushed);
+        let ended = self.call(Call::Shutdown(event), Some(plan.end)).await.map(drop);
+        if let Err(panic) = drop_contained(self.extension.take()) {
+            tracing::error!(error = %panic, "dropping the extension failed");
+        }
+        result.and(ended)
+    }
+
+    /// Takes in telemetry until it is quiet, or until `accept`; then closes the listener and hands on the rest.
+    async fn drain(&mut self, listener: &mut Listener, accept: Instant) -> Result<(), ExtensionError> {
+        let mut result = Ok(());
+        loop {
+            let quiet = Instant::now() + QUIET;
+            match self.inbox.happening(Batches::Take, Some(accept.min(quiet))).await {
+                Happening::Batch(batch) => {
+                    let handed_on = self.hand_on(batch).await;
+                    result = result.and(handed_on);
+                }
+                Happening::Bound if listener.is_receiving() && Instant::now() < accept => {}
+                Happening::Bound => break,
+                Happening::Event | Happening::RuntimeDone => {}
+            }
+        }
+        listener.close();
+        while let Some(batch) = self.inbox.queued() {
+            let handed_on = self.hand_on(batch).await;
+            result = result.and(handed_on);
+        }
+        self.inbox.drop_queued();
+        result
+    }
+
+    async fn restore(&mut self) -> Result<(), ExtensionError> {
+        if !std::mem::take(&mut self.restore_pending) {
+            return Ok(());
+        }
+        let mut event = RestoreEvent::new().within(self.inbox.deadline(None));
+        event.instance_id = self.inbox.take_restored_instance();
+        self.call(Call::Restore(event), None).await.map(drop)
+    }
+
+    async fn hand_on(&mut self, batch: Batch) -> Result<(), ExtensionError> {
+        // Nothing but what the loop subscribes to for itself, or the extension's own lines.
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if self.extension.is_none() || (self.inbox.is_parked() && self.is_feedback(&batch)) {
+            self.handle.count_dropped(batch.len());
+            return Ok(());
+        }
+        let batch = batch.within(self.inbox.deadline(None));
+        let records = batch.len() as u64;
+        self.handle.count(|metrics| {
+            metrics.batches += 1;
+            metrics.records += records;
+        });
+        self.call(Call::Telemetry(batch), None).await.map(drop)
+    }
+
+    /// Whether to leave out a batch that has come while no invocation goes on, because the extension seems to feed itself.
+    fn is_feedback(&mut self, batch: &Batch) -> bool {
+        if !batch.is_from_extensions_only() {
+            return false;
+        }
+        let verdict = self.feedback.judge(Instant::now());
+        if verdict == (Verdict::LeaveOut { first: true }) {
+            tracing::warn!(
+                "lines of extensions keep coming while no invocation goes on: this extension seems to write some for each \
+                 batch it gets, without the mark of lambda_extension::logging. From here on one batch a second is handed on"
+            );
+        }
+        verdict != Verdict::HandOn
+    }
+
+    async fn flush(
+        &mut self,
+        reason: FlushReason,
+        request_id: Option<RequestId>,
+        limit: Option<Instant>,
+    ) -> Result<(), ExtensionError> {
+        let mut event = FlushEvent::new(reason).within(self.inbox.deadline(limit));
+        event.request_id = request_id;
+        self.inbox.decision.flushed(Instant::now());
+        if self.call(Call::Flush(event), limit).await?.is_some() {
+            self.handle.count(|metrics| metrics.flushed += 1);
+        }
+        Ok(())
+    }
+
+    /// Calls a hook, if there still is an extension. `None` if there is not, or if the hook failed and the policy is to go on.
+    async fn call(&mut self, call: Call, limit: Option<Instant>) -> Result<Option<()>, ExtensionError> {
+        let hook = call.hook();
+        let Some(extension) = &mut self.extension else { return Ok(None) };
+        let outcome = attend(&mut self.inbox, call.start(extension), limit).instrument(hook_span(hook)).await;
+        self.judge(hook, outcome)
+    }
+
+    /// Counts and logs a failure, or makes it the end, as the policy says.
+    fn judge<T>(&mut self, hook: Hook, outcome: Result<T, HookError>) -> Result<Option<T>, ExtensionError> {
+        let error = match outcome {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        self.handle.count(|metrics| match &error {
+            HookError::Failed(_) => metrics.errors += 1,
+            HookError::Panicked { .. } => metrics.panics += 1,
+            HookError::Cancelled { .. } => metrics.cancelled += 1,
+        });
+        match self.config.policy() {
+            ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
+            ErrorPolicy::Continue => {
+                tracing::error!(error = chain(&error).join(": "), "{hook} failed; the function goes on");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Tells Lambda why the process ends, by the route that is open. Lambda acts on it when the process is gone.
+    ///
+    /// Not `&self`: held while waiting, a shared reference to the parked poll would keep `run` from being `Send`.
+    async fn report(&mut self, error: &ExtensionError) {
+        if self.config.kind == Kind::Internal {
+            return;
+        }
+        let client = self.inbox.client();
+        let id = &self.registration.extension_id;
+        let asked = self.asked;
+        let reported = timeout(REPORT_TIMEOUT, async {
+            if asked {
+                client.exit_error(id, error.error_type(), error).await
+            } else {
+                client.init_error(id, error.error_type(), error).await
+            }
+        });
+        let unreported: &dyn Display = match &reported.await {
+            Ok(Ok(())) => return,
+            Ok(Err(refused)) => &chain(refused).join(": "),
+            Err(_) => &"no answer",
+        };
+        tracing::warn!("Lambda did not take the report of the error: {unreported}");
+    }
+}
+
+/// Runs code of the user's until it is done or its bound is met, and meanwhile keeps an eye on what comes from Lambda: an
+/// event that arrives, or an invocation that ends, sets another bound.
+async fn attend<T, F>(inbox: &mut Inbox, run: F, limit: Option<Instant>) -> Result<T, HookError>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let started = Instant::now();
+    let mut running = Contained::new(run);
+    tokio::select! {
+        biased;
+        outcome = &mut running => outcome,
+        () = inbox.bound(limit) => Err(HookError::Cancelled { after: started.elapsed() }),
+    }
+}
+
+/// A span, where somebody collects spans: a plain `log` logger would print a line for each.
+fn span(make: impl FnOnce() -> Span) -> Span {
+    if tracing::dispatcher::has_been_set() { make() } else { Span::none() }
+}
+
+fn hook_span(hook: Hook) -> Span {
+    span(|| tracing::info_span!("extension", hook = hook.as_str()))
+}

@@ -1,0 +1,89 @@
+//! One event of a batch.
+
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::{
+    id::RequestId,
+    telemetry::{cut::Cut, record::Record},
+};
+
+/// Something that happened, and when. It borrows from its [`Batch`](crate::telemetry::Batch).
+///
+/// Serialized to JSON it is what Lambda sent, with all that this version does not know; other formats are not supported.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event<'a> {
+    /// When Lambda made it, as it was sent: `2026-07-28T19:02:11.805Z`. Empty if that is missing.
+    pub time: Cow<'a, str>,
+    /// What happened.
+    pub record: Record<'a>,
+    raw: Raw<'a>,
+    invocation: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug)]
+enum Raw<'a> {
+    InBatch(&'a Cut, usize),
+    Owned(Box<[u8]>),
+}
+
+impl<'a> Event<'a> {
+    pub(crate) fn new(
+        cut: &'a Cut,
+        index: usize,
+        time: Cow<'a, str>,
+        record: Record<'a>,
+        invocation: Option<Arc<str>>,
+    ) -> Self {
+        Self { time, record, raw: Raw::InBatch(cut, index), invocation }
+    }
+
+    /// [`time`](Self::time) as a time; `None` if it cannot be read as one.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<SystemTime> {
+        humantime::parse_rfc3339(&self.time).ok()
+    }
+
+    /// The invocation the event belongs to, where that is certain: it names one, as most platform events and the lines of
+    /// most JSON loggers do; or it is a line of text from the function, written while one invocation went on.
+    ///
+    /// `None` for other extensions' lines, for what the function writes between invocations, and for all text on
+    /// Managed Instances. Lines of text need `platform` to be subscribed to, directly or by the flush strategy.
+    #[must_use]
+    pub fn request_id(&self) -> Option<RequestId> {
+        self.record.request_id().or_else(|| self.invocation.as_deref().map(RequestId::from))
+    }
+
+    /// The whole event as it was sent. For [`Record::Malformed`] these are the bytes that are no JSON.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        match &self.raw {
+            Raw::InBatch(cut, index) => cut.raw(*index),
+            Raw::Owned(bytes) => bytes,
+        }
+    }
+
+    /// The same event independent of its batch, for tasks and combinators that cannot take borrowed events. Allocates.
+    #[must_use]
+    pub fn into_static(self) -> Event<'static> {
+        Event {
+            raw: Raw::Owned(self.raw().into()),
+            time: Cow::Owned(self.time.into_owned()),
+            record: self.record.into_static(),
+            invocation: self.invocation,
+        }
+    }
+}
+
+impl Serialize for Event<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serde_json::from_slice::<&RawValue>(self.raw()) {
+            Ok(raw) => raw.serialize(serializer),
+            // What is no JSON is kept as a string.
+            Err(_) => String::from_utf8_lossy(self.raw()).serialize(serializer),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The server that Lambda delivers telemetry to.
+//!
+//! It is bound once, before the extension registers, and kept for the whole life. It answers every batch with 200 as soon as
+//! it is queued: Lambda delivers what was refused again and again, so a refusal would only repeat the trouble. What cannot
+//! be received is counted.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Empty};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body, Incoming},
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+
+use crate::telemetry::{
+    Protocol,
+    cut::Cut,
+    intake::Sender,
+    pace::{Pace, Watched},
+};
+
+/// Where Lambda's documentation leaves the choice, every extension needs a port of its own.
+const DEFAULT_PORT: u16 = 4327;
+const MAX_CONNECTIONS: usize = 8;
+const MAX_HEADERS: usize = 32;
+/// What a batch may be larger than Lambda says it makes them, in bytes.
+const SPARE_BYTES: usize = 1 << 20;
+/// How long to wait when no connection can be accepted, which is when there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How the listener is to be opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) protocol: Protocol,
+    /// The port that was asked for; otherwise the default one, or any if that is taken.
+    pub(crate) port: Option<u16>,
+    /// Whether only this machine may connect. Lambda itself does so from a link-local address.
+    pub(crate) loopback: bool,
+    /// How large a batch Lambda makes, in bytes.
+    pub(crate) max_bytes: u32,
+}
+
+/// The open server. Closed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    port: u16,
+    receiving: Arc<AtomicUsize>,
+    server: AbortHandle,
+}
+
+impl Listener {
+    /// Opens the server, and accepts from here on.
+    pub(crate) async fn open(settings: Settings, sender: Sender) -> Result<Self, (SocketAddr, io::Error)> {
+        let ip = if settings.loopback { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let socket = bind(ip.into(), settings.port).await?;
+        let address = socket.local_addr().map_err(|error| (SocketAddr::from((ip, 0)), error))?;
+        let receiving = Arc::new(AtomicUsize::new(0));
+        let server = Server {
+            protocol: settings.protocol,
+            // Twice what Lambda buffers, and room for what it adds to the records ("Telemetry API", buffering).
+            max_body: 2 * settings.max_bytes as usize + SPARE_BYTES,
+            receiving: Arc::clone(&receiving),
+            sender,
+        };
+        let server = tokio::spawn(server.accept(socket)).abort_handle();
+        Ok(Self { port: address.port(), receiving, server })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether a batch is coming in just now.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.receiving.load(Ordering::Relaxed) > 0
+    }
+
+    /// Stops the server: from here on nothing is accepted.
+    pub(crate) fn close(&self) {
+        self.server.abort();
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn bind(ip: IpAddr, port: Option<u16>) -> Result<TcpListener, (SocketAddr, io::Error)> {
+    let bind = async |port: u16| {
+        let address = SocketAddr::from((ip, port));
+        TcpListener::bind(address).await.map_err(|error| (address, error))
+    };
+    match port {
+        Some(port) => bind(port).await,
+        None => match bind(DEFAULT_PORT).await {
+            Ok(socket) => Ok(socket),
+            Err(_) => bind(0).await,
+        },
+    }
+}
+
+#[derive(Clone)]
+struct Server {
+    protocol: Protocol,
+    max_body: usize,
+    /// How many batches are coming in.
+    receiving: Arc<AtomicUsize>,
+    sender: Sender,
+}
+
+impl Server {
+    /// Accepts connections until it is dropped, and their tasks with it.
+    async fn accept(self, socket: TcpListener) {
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+            match socket.accept().await {
+                Ok((stream, _)) => {
+                    let server = self.clone();
+                    connections.spawn(async move {
+                        server.serve(stream).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "no connection for telemetry could be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        // Answers are a few bytes, which must not wait for more to be sent with.
+        let _ = stream.set_nodelay(true);
+        match self.protocol {
+            Protocol::Http => self.serve_http(stream).await,
+            Protocol::Tcp => self.serve_lines(stream).await,
+        }
+    }
+
+    async fn serve_http(self, stream: TcpStream) {
+        let pace = Pace::default();
+        let io = TokioIo::new(Watched { stream, pace: pace.clone() });
+        let service = service_fn(async |request| {
+            let answer = self.answer(request).await;
+            pace.request_over();
+            Ok::<_, Infallible>(answer)
+        });
+        let connection = http1::Builder::new().max_headers(MAX_HEADERS).serve_connection(io, service);
+        tokio::select! {
+            biased;
+            // Whoever breaks the connection, or HTTP, loses it; what was lost of a batch is counted where it is read.
+            _ = connection => {}
+            () = pace.too_slow() => self.sender.dropped(0),
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Empty<Bytes>> {
+        let mut answer = Response::new(Empty::new());
+        if request.method() != Method::POST && request.method() != Method::PUT {
+            *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            return answer;
+        }
+        let _receiving = Receiving::begin(&self.receiving);
+        match self.read(request.into_body()).await {
+            Some(body) => self.sender.send(Cut::array(body)).await,
+            None => {
+                self.sender.dropped(0);
+                // The rest of the body is not worth reading.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+        answer
+    }
+
+    /// The whole body; `None` if it is too large, or breaks off.
+    async fn read(&self, mut body: Incoming) -> Option<Bytes> {
+        let announced = body.size_hint().lower() as usize;
+        if announced > self.max_body {
+            return None;
+        }
+        let mut whole = BytesMut::with_capacity(announced);
+        while let Some(frame) = body.frame().await {
+            let data = frame.ok()?.into_data().unwrap_or_default();
+            if whole.len() + data.len() > self.max_body {
+                return None;
+            }
+            whole.extend_from_slice(&data);
+        }
+        Some(whole.freeze())
+    }
+
+    /// One event a line, for as long as the connection lasts. What has come is handed on whenever no more is there to read.
+    async fn serve_lines(self, mut stream: TcpStream) {
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(64 << 10);
+            let open = stream.read_buf(&mut buffer).await.is_ok_and(|read| read > 0);
+            let _receiving = Receiving::begin(&self.receiving);
+            let complete = match memchr::memrchr(b'\n', &buffer) {
+                Some(end) => end + 1,
+                // The last line of all may lack its end; a line that is too long is handed on in parts, and read as malformed.
+                None if !open || buffer.len() > self.max_body => buffer.len(),
+                None => 0,
+            };
+            if complete > 0 {
+                self.sender.send(Cut::lines(buffer.split_to(complete).freeze())).await;
+            }
+            if !open {
+                return;
+            }
+        }
+    }
+}
+
+/// Counts a batch as coming in for as long as it lives.
+struct Receiving<'a>(&'a AtomicUsize);
+
+impl<'a> Receiving<'a> {
+    fn begin(receiving: &'a AtomicUsize) -> Self {
+        receiving.fetch_add(1, Ordering::Relaxed);
+        Self(receiving)
+    }
+}
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

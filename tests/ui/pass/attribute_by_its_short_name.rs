@@ -1,0 +1,7 @@
+use lambda_extension::{Error, ShutdownEvent, main};
+
+#[main]
+async fn say_goodbye(event: ShutdownEvent) -> Result<(), Error> {
+    println!("{event}");
+    Ok(())
+}
