@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """An extension that does what its variables say, to be looked at from outside.
 
+NAME         registers under this name instead of the file's
 NOTES        a file it writes its process ids and its variables to
 CHILD=1      starts a child process of its own
 STAY=1       does not leave on SHUTDOWN
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 
-NAME = os.path.basename(sys.argv[0])
+NAME = os.environ.get("NAME", os.path.basename(sys.argv[0]))
 API = os.environ["AWS_LAMBDA_RUNTIME_API"]
 
 

@@ -73,6 +73,16 @@ fn state(pid: u64) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next().filter(|state| *state != 'Z')
 }
 
+/// Waits for what a signal does: the kernel takes its time with a process that is busy.
+async fn eventually(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("the signal has its effect");
+}
+
 #[tokio::test]
 async fn an_extension_in_python_lives_unchanged() {
     if !has("python3") {
@@ -116,20 +126,26 @@ async fn a_real_runtime_answers_writes_lines_fails_dies_and_is_asked_to_leave() 
     let mut listener = Listener::open(&[]).await;
     let mut extension = RawExtension::register(&simulator, "watcher", &["INVOKE", "SHUTDOWN"]).await;
     extension.subscribe(listener.port, "2025-01-29", &["function"], json!({ "timeoutMs": 25 })).await;
-    let life = tokio::spawn(extension.live());
+    let life = tokio::spawn(async move {
+        while extension.next().await["eventType"] == "INVOKE" {}
+        extension
+    });
     let turned = simulator.invoke("{\"text\":\"abc\"}").await.expect_success();
     assert_eq!(turned.response.as_deref(), Some(&b"\"cba\""[..]));
     let failed = simulator.invoke("{\"fail\":true}").await.expect_error("Function.Asked");
     assert!(String::from_utf8_lossy(&failed.response.expect("an answer")).contains("as asked"));
-    let report = simulator.shutdown(ShutdownReason::Spindown).await;
-    report.expect_clean();
-    drop(life.await);
-    let mut lines = Vec::new();
-    for message in listener.came() {
-        for record in message.json().as_array().expect("a batch") {
-            lines.push(record["record"].as_str().expect("text").to_owned());
+    let ending = async {
+        let told = life.await.expect("SHUTDOWN comes");
+        let mut lines: Vec<String> = Vec::new();
+        while lines.last().is_none_or(|line| !line.contains("leave")) {
+            let records = listener.batch().await;
+            lines.extend(records.iter().map(|record| record["record"].as_str().expect("text").to_owned()));
         }
-    }
+        drop(told);
+        lines
+    };
+    let (report, lines) = tokio::join!(simulator.shutdown(ShutdownReason::Spindown), ending);
+    report.expect_clean();
     assert_eq!(
         lines,
         ["handler app.main runs\n", "handler app.main runs\n", "the runtime was asked to leave\n"]
@@ -188,13 +204,9 @@ async fn processes_are_stopped_while_everybody_waits() {
     simulator.invoke("{}").await.expect_success();
     let pids = probe.pids();
     assert_eq!(pids.len(), 2);
-    for pid in &pids {
-        assert_eq!(state(*pid), Some('T'), "process {pid} should be stopped");
-    }
+    eventually(|| pids.iter().all(|pid| state(*pid) == Some('T'))).await;
     simulator.thaw();
-    for pid in &pids {
-        assert_ne!(state(*pid), Some('T'), "process {pid} should go on");
-    }
+    eventually(|| pids.iter().all(|pid| state(*pid) != Some('T'))).await;
     simulator.freeze();
     simulator.invoke("{}").await.expect_success();
     simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
@@ -216,13 +228,7 @@ async fn who_stays_is_killed_with_its_children() {
     let report = simulator.shutdown(ShutdownReason::Spindown).await;
     assert!(report.shutdowns[0].extensions[0].killed, "{report}");
     assert!(report.shutdowns[0].duration >= Duration::from_secs(2));
-    // The signal was sent to all of them; the kernel takes its time with those that nobody waits for.
-    let gone = async {
-        while pids.iter().any(|pid| state(*pid).is_some()) {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("the child process is killed, too");
+    eventually(|| pids.iter().all(|pid| state(*pid).is_none())).await;
 }
 
 #[tokio::test]
@@ -270,4 +276,31 @@ async fn data_sent_after_asking_for_the_next_event_is_stuck_in_the_freeze() {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).await.expect("the data");
     assert_eq!(line, "data\n");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_report_tells_who_was_still_working_when_it_was_frozen() {
+    if !has("python3") {
+        return;
+    }
+    let collector = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let simulator = Simulator::start().await;
+    let (late, good) = (Probe::new("working"), Probe::new("waiting"));
+    let mut command = late.command();
+    command.env("NAME", "late").env("LATE_PORT", collector.local_addr().expect("bound").port().to_string());
+    simulator.spawn_as("late", command);
+    let mut command = good.command();
+    command.env("NAME", "good");
+    simulator.spawn_as("good", command);
+    for _ in 0..3 {
+        simulator.invoke("{}").await.expect_success();
+        // The environment stays frozen for longer than the late one puts its work off.
+        tokio::time::sleep(Duration::from_millis(80)).await;
+    }
+    let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    let busy: Vec<_> =
+        report.freezes.iter().map(|one| (one.extension.as_str(), one.thawed, one.busy)).collect();
+    assert_eq!(busy, [("good", 3, 0), ("late", 3, 3)]);
+    assert!(report.to_string().contains("late was still working at 3 of 3 freezes"), "{report}");
 }

@@ -21,6 +21,7 @@
 #[cfg(not(unix))]
 compile_error!("the simulator stops and kills processes by signals, which only Unix systems have");
 
+mod activity;
 mod answer;
 mod core;
 mod door;
@@ -64,8 +65,8 @@ pub use self::function::{Function, FunctionCall, FunctionError};
 pub use self::journal::Call;
 pub use self::lifecycle::Invocation;
 pub use self::report::{
-    ExtensionEnd, ExtensionInit, Held, InitReport, InvocationReport, Problem, Report, ShutdownReport, Status,
-    TelemetryReport, Totals,
+    ExtensionEnd, ExtensionInit, FreezeReport, Held, InitReport, InvocationReport, Problem, Report,
+    ShutdownReport, Status, TelemetryReport, Totals,
 };
 pub use self::route::Route;
 pub use self::session::Session;

@@ -56,7 +56,7 @@ impl Core {
             inner.journal.note(at, format!("shutdown begins: {reason}"));
             inner.budget()
         };
-        self.thaw();
+        self.thaw_and_watch().await;
         let alive = self.lock().alive_extensions();
         self.end_runtime(budget, started).await;
         let deadline = started + budget.total;

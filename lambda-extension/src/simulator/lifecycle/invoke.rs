@@ -185,7 +185,7 @@ impl Core {
     }
 
     async fn run(self: &Arc<Self>, ready: Ready, began: Instant, payload: Bytes, fate: Fate) -> Invocation {
-        self.thaw();
+        self.thaw_and_watch().await;
         self.unknown_event_on_demand(ready.deadline).await;
         let begun = self.begin(&ready, payload, fate);
         if fate == Fate::Crash

@@ -23,7 +23,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 svg{width:100%;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--ink)}text.dim{fill:var(--dim)}
 .fn{fill:var(--fn)}.held{fill:var(--held)}.init{fill:var(--init)}.end{fill:var(--end)}.fail{fill:var(--bad)}.grid{stroke:var(--line)}.mark{stroke:var(--ink);stroke-width:1.5}
-.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .35em 0 1em;vertical-align:-.05em}
+.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .35em 0 0;vertical-align:-.05em}
 ";
 
 impl Report {
@@ -85,6 +85,9 @@ fn tiles(report: &Report) -> Markup {
 fn problems(report: &Report) -> Markup {
     html! {
         h2 { "Did the extensions behave?" }
+        @for one in report.freezes.iter().filter(|one| one.busy > 0) {
+            p.bad { (one.extension) " was still working at " (one.busy) " of " (one.thawed) " freezes. What it does after it asked for the next event is stuck until the next invocation, or lost." }
+        }
         @if report.is_clean() {
             p.good { "Yes: nothing was refused, nobody crashed, nobody had to be killed." }
         } @else {
@@ -226,9 +229,10 @@ fn invocations(report: &Report) -> Markup {
         h2 { "Invocations" }
         p {
             span.key style="background:var(--fn)" {} "function"
-            span.key style="background:var(--held)" {} "held by extensions after the function was done: this is billed"
-            span.key style="background:var(--bad)" {} "failed"
-            span.dim { " \u{2003}A mark shows when an extension asked for the next event." }
+            " \u{2003}" span.key style="background:var(--held)" {} "held by extensions after the function was done: this is billed"
+            " \u{2003}" span.key style="background:var(--bad)" {} "failed"
+        }
+        p.dim { "A mark shows when an extension asked for the next event."
         }
         @if drawn.len() < report.invocations.len() { p.dim { "The last " (DRAWN) " of " (report.totals.invocations) "." } }
         (picture(height, inside))
@@ -283,7 +287,7 @@ fn telemetry(report: &Report) -> Markup {
     html! {
         @if !report.telemetry.is_empty() {
             h2 { "Telemetry" }
-            p.dim { "Late: delivered only after a freeze. Every platform.report is, and is not counted." }
+            p.dim { "Late: delivered only after a freeze. Every platform.report is, and extensions' own lines are; they are not counted." }
             table {
                 tr { th { "extension" } th.n { "batches" } th.n { "records" } th.n { "late" } th.n { "twice" } th.n { "lost" } th.n { "failed attempts" } }
                 @for one in &report.telemetry {

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{InitReport, InvocationReport, Problem, Report, ShutdownReport, Status, TelemetryReport, Totals};
+use super::{
+    FreezeReport, InitReport, InvocationReport, Problem, Report, ShutdownReport, Status, TelemetryReport,
+    Totals,
+};
 
 const KEPT_INVOCATIONS: usize = 1_000;
 const KEPT_PHASES: usize = 200;
@@ -16,6 +19,7 @@ pub(crate) struct Ledger {
     invocations: VecDeque<InvocationReport>,
     shutdowns: VecDeque<ShutdownReport>,
     telemetry: BTreeMap<String, TelemetryReport>,
+    freezes: BTreeMap<String, FreezeReport>,
     problems: Vec<Problem>,
     more_problems: u64,
     totals: Totals,
@@ -45,6 +49,15 @@ impl Ledger {
 
     pub(crate) fn frozen(&mut self) {
         self.totals.freezes += 1;
+    }
+
+    pub(crate) fn thawed(&mut self, extension: &str, busy: bool) {
+        let one = self
+            .freezes
+            .entry(extension.to_owned())
+            .or_insert_with(|| FreezeReport { extension: extension.to_owned(), ..FreezeReport::default() });
+        one.thawed += 1;
+        one.busy += u64::from(busy);
     }
 
     pub(crate) fn telemetry(&mut self, extension: &str) -> &mut TelemetryReport {
@@ -82,6 +95,7 @@ impl Ledger {
             totals: self.totals,
             shutdowns: self.shutdowns.iter().cloned().collect(),
             telemetry: self.telemetry.values().cloned().collect(),
+            freezes: self.freezes.values().cloned().collect(),
             problems,
         }
     }

@@ -57,6 +57,8 @@ pub struct Report {
     pub shutdowns: Vec<ShutdownReport>,
     /// Telemetry, by extension.
     pub telemetry: Vec<TelemetryReport>,
+    /// How extensions took being frozen, where that can be seen.
+    pub freezes: Vec<FreezeReport>,
     /// What an extension did wrong, or what went wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -234,7 +236,8 @@ pub struct TelemetryReport {
     pub batches: u64,
     /// Records in them.
     pub delivered: u64,
-    /// Those of them that came a freeze after they were generated, `platform.report` not counted: it always does.
+    /// Those of them that came a freeze after they were generated. `platform.report` and what extensions write while the
+    /// function is done are not counted: they always do.
     pub late: u64,
     /// Records that were delivered a second time.
     pub duplicates: u64,
@@ -242,6 +245,19 @@ pub struct TelemetryReport {
     pub lost: u64,
     /// Deliveries that failed and were tried again.
     pub failed_attempts: u64,
+}
+
+/// How one extension took being frozen. It can be seen of processes on Linux.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FreezeReport {
+    /// The extension's name.
+    pub extension: String,
+    /// How often it was thawed.
+    pub thawed: u64,
+    /// How often it then went on with something before it was given anything: work it had left when it asked for the next
+    /// event. In Lambda that is stuck until the next invocation, or lost. Some runtimes' housekeeping looks the same.
+    pub busy: u64,
 }
 
 /// Something that an extension should not do, or that should not happen to it.

@@ -23,6 +23,14 @@ impl fmt::Display for Report {
         for telemetry in &self.telemetry {
             write_telemetry(f, telemetry)?;
         }
+        for freeze in self.freezes.iter().filter(|one| one.busy > 0) {
+            writeln!(
+                f,
+                "Watch out: {} was still working at {} of {} freezes. What it does after it asked for the next event \
+                 is stuck until the next invocation, or lost; it should ask when it is done.",
+                freeze.extension, freeze.busy, freeze.thawed
+            )?;
+        }
         write_problems(f, self)
     }
 }

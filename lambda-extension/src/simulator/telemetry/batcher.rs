@@ -14,7 +14,8 @@ pub(crate) struct Element {
     pub(crate) json: String,
     /// Which stretch of running time it was generated in; see `Hub::window`.
     pub(crate) window: u64,
-    /// `platform.report`, and what is generated while the environment ends: nobody can be blamed for missing those.
+    /// `platform.report`, extensions' own lines, and what is generated while the environment ends: nobody can be blamed
+    /// for getting those late, or never.
     pub(crate) comes_late: bool,
     pub(crate) time_ms: u64,
     pub(crate) nature: Nature,

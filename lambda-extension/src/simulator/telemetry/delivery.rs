@@ -60,13 +60,14 @@ fn tell_of_slowness(core: &Core, subscriber: &Subscriber) {
     subscriber.say_dropped(dropped, super::SLOW_CONSUMER, now, format, window);
 }
 
-/// Tries until the listener accepts, and says how it ended.
+/// Tries until the listener accepts, and says in which window the batch that it accepted was sent: a listener may well
+/// act on a batch, and the environment be frozen, before the answer is here.
 async fn persist(
     core: &Core,
     subscriber: &Subscriber,
     sender: &mut Sender,
     body: &Bytes,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let mut pause = FIRST_PAUSE;
     let mut last_error = String::new();
     for attempt in 0..ATTEMPTS {
@@ -75,8 +76,9 @@ async fn persist(
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         core.thawed().await;
+        let window = core.lock().hub.window;
         match try_once(core, sender, body).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(window),
             Err(error) => {
                 sender.hang_up();
                 let mut inner = core.lock();
@@ -100,12 +102,12 @@ async fn try_once(core: &Core, sender: &mut Sender, body: &Bytes) -> Result<(), 
     }
 }
 
-fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, outcome: Result<(), String>) {
+fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, outcome: Result<u64, String>) {
     let mut inner = core.lock();
-    let window = inner.hub.window;
+    let now = inner.hub.window;
     let figures = inner.ledger.telemetry(&subscriber.name);
     match outcome {
-        Ok(()) => {
+        Ok(window) => {
             figures.batches += 1;
             figures.delivered += batch.len() as u64;
             figures.late +=
@@ -119,7 +121,7 @@ fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, out
             let what = format!("did not accept {} telemetry records: {error}", batch.len());
             inner.ledger.problem(at, &subscriber.name, what);
             let format = core.settings.log_format;
-            subscriber.say_dropped(dropped, &reason, core.time.now_ms(), format, window);
+            subscriber.say_dropped(dropped, &reason, core.time.now_ms(), format, now);
         }
     }
 }

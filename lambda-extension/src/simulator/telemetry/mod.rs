@@ -182,7 +182,10 @@ impl Subscriber {
         let element = Element {
             json,
             window,
-            comes_late: ending || event.is("platform.report") || event.is("platform.end"),
+            comes_late: ending
+                || event.category() == "extension"
+                || event.is("platform.report")
+                || event.is("platform.end"),
             time_ms: event.time_ms,
             nature: match &event.content {
                 Content::Line { .. } => Nature::Line,
