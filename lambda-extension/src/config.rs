@@ -9,6 +9,8 @@ use std::{
 
 use tokio::time::Instant;
 
+#[cfg(feature = "simulator")]
+use crate::clock::Clock;
 use crate::{
     client::Client,
     error::{ExtensionError, chain},
@@ -108,7 +110,14 @@ impl Config {
     /// # Errors
     ///
     /// [`ExtensionError::Config`] when `AWS_LAMBDA_RUNTIME_API` is missing or no address, or there is no name to be had.
+    ///
+    /// With the feature `simulator`, and where nothing speaks of Lambda, this does not return: it runs the program
+    /// [under a local Lambda](crate::simulator::door) instead, and ends the process.
     pub fn from_env() -> Result<Self, ExtensionError> {
+        #[cfg(feature = "simulator")]
+        if let Some(code) = crate::simulator::door() {
+            std::process::exit(code.into());
+        }
         Self::from_variables(|name| env::var_os(name), env::args_os().next())
     }
 
@@ -216,6 +225,15 @@ impl Config {
     /// policy.
     pub fn internal(mut self) -> Self {
         self.kind = Kind::Internal;
+        self
+    }
+
+    /// The same configuration under a simulator in this process.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn simulated(mut self, clock: Clock, initialization: Initialization) -> Self {
+        self.client = self.client.with_clock(clock);
+        self.initialization = initialization;
+        self.loopback = true;
         self
     }
 
@@ -329,8 +347,9 @@ impl Config {
     }
 }
 
-const NOT_IN_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda. An extension \
-     runs from /opt/extensions beside a function";
+const NOT_IN_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda, which runs \
+     extensions from /opt/extensions. To try one here, build it with lambda_extension's feature `simulator`, or run it \
+     under `lambda-sim`";
 
 /// The name an extension has if nobody says otherwise, for those who need it before there is a configuration.
 #[cfg(feature = "logging")]

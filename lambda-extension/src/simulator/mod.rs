@@ -57,7 +57,7 @@ use self::core::{Core, Phase};
 use self::guest::{Guest, Life, Recipe, Role, base_name, prepare};
 use self::lifecycle::{Fate, InitPhase};
 use self::telemetry::LineCategory;
-use crate::clock::Clock;
+use crate::config::{Config, Initialization};
 
 pub use self::door::door;
 pub use self::fault::Fault;
@@ -144,12 +144,50 @@ impl Simulator {
         self.core.address.to_string()
     }
 
-    /// The clock that deadlines are stated in, for an extension in this process.
-    // The library's `Config` for an extension in this process is made from this and `runtime_api`, in `config()`,
-    // which also calls `attach` with the configured name.
-    #[allow(dead_code)]
-    pub(crate) fn clock(&self) -> Clock {
-        self.core.time.clock()
+    /// What an external extension in this process is run with, under this name: it is expected from now on, reads its
+    /// deadlines by the simulator's clock, and knows what kind of environment this is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{ShutdownReason, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let extension = extension_fn(|event: InvokeEvent| async move {
+    ///     println!("{event}");
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let running = tokio::spawn(simulator.config("printer").run(extension));
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    /// running.await.unwrap().unwrap();
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// After the first invocation.
+    pub fn config(&self, name: impl Into<String>) -> Config {
+        let name = name.into();
+        self.attach(name.clone());
+        self.unattached_config().name(name)
+    }
+
+    /// The same for an [internal](Config::internal) extension, which Lambda knows nothing of before it registers.
+    pub fn internal_config(&self, name: impl Into<String>) -> Config {
+        self.unattached_config().name(name).internal()
+    }
+
+    /// The same for an extension that [`spawn_fn`](Self::spawn_fn) makes.
+    pub fn unattached_config(&self) -> Config {
+        let initialization = match self.core.settings.init_type {
+            InitializationType::SnapStart => Initialization::SnapStart,
+            InitializationType::ManagedInstances => Initialization::ManagedInstances,
+            _ => Initialization::Ordinary,
+        };
+        let config = Config::new(&self.runtime_api()).expect("the address of a listening socket is one");
+        config.simulated(self.core.time.clock(), initialization)
     }
 
     // Extensions.
