@@ -1,7 +1,7 @@
 //! An extension that Lambda has registered and that does not run yet.
 
 use crate::{
-    config::{Config, Kind},
+    config::{Config, Initialization, Kind},
     error::{Error, ExtensionError},
     event::EventType,
     extension::Extension,
@@ -45,7 +45,7 @@ pub(crate) struct Parts {
 }
 
 impl Registered {
-    pub(crate) async fn register(config: Config) -> Result<Self, ExtensionError> {
+    pub(crate) async fn register(mut config: Config) -> Result<Self, ExtensionError> {
         config.validate()?;
         let mut events = config.registered_events();
         let handle = Handle::default();
@@ -63,6 +63,7 @@ impl Registered {
                     "Lambda refuses INVOKE here ({source}); registering for SHUTDOWN only"
                 ));
                 events = vec![EventType::Shutdown];
+                config.initialization = Initialization::ManagedInstances;
                 config.client.register(&config.name, &events).await?
             }
             other => other?,

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ExtensionError, HookError, chain},
     event::{FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
     extension::{Extension, Hook},
-    flush::Decision,
+    flush::{self, Decision},
     handle::Handle,
     hook::{Call, Contained, drop_contained},
     id::RequestId,
@@ -193,12 +193,12 @@ impl<E: Extension> Life<E> {
                 biased;
                 happening = self.inbox.happening(batches, timer) => match happening {
                     Happening::Batch(batch) => self.hand_on(batch).await?,
-                    Happening::Bound => self.flush(FlushReason::Interval, None, None).await?,
+                    Happening::Bound => self.flush_awake(FlushReason::Interval).await?,
                     Happening::Event | Happening::RuntimeDone => {}
                 },
                 () = handle.flush_requested(), if self.config.is_managed() => {
                     if self.handle.take_flush_request() {
-                        self.flush(FlushReason::Requested, None, None).await?;
+                        self.flush_awake(FlushReason::Requested).await?;
                     }
                 }
             }
@@ -339,6 +339,11 @@ impl<E: Extension> Life<E> {
             ));
         }
         verdict != Verdict::HandOn
+    }
+
+    /// A flush in an environment that nothing holds, because it is never frozen. It has until the next one is due.
+    async fn flush_awake(&mut self, reason: FlushReason) -> Result<(), ExtensionError> {
+        self.flush(reason, None, Some(Instant::now() + flush::INTERVAL)).await
     }
 
     async fn flush(
