@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::clock::Clock;
 use crate::{
     client::Client,
-    error::{ExtensionError, chain},
+    error::{ApiError, ExtensionError, chain},
     event::EventType,
     extension::Extension,
     flush::FlushStrategy,
@@ -334,6 +334,15 @@ impl Config {
     /// On Managed Instances the environment is never frozen, and several invocations go on at once.
     pub(crate) fn is_managed(&self) -> bool {
         self.initialization == Initialization::ManagedInstances
+    }
+
+    /// Whether a refused registration may be tried again without INVOKE. Managed Instances that do not say what they are
+    /// refuse that, and the refusal leaves the extension unregistered, so that it can ask for less.
+    pub(crate) fn may_ask_for_less(&self, events: &[EventType], refusal: &ApiError) -> bool {
+        refusal.is("Extension.InvalidEventType")
+            && events.contains(&EventType::Invoke)
+            // That one is for an external extension under a wrong name, which no other events would help.
+            && !refusal.says("ShutdownEventNotSupported")
     }
 
     /// What to register for, by the rules of the kind of extension and of environment.

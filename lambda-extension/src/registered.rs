@@ -1,7 +1,7 @@
 //! An extension that Lambda has registered and that does not run yet.
 
 use crate::{
-    config::{Config, Initialization, Kind},
+    config::{Config, Initialization},
     error::{Error, ExtensionError},
     event::EventType,
     extension::Extension,
@@ -52,18 +52,10 @@ impl Registered {
         // Before registering: Lambda may start the function at once, and everybody's time is short from then on.
         let stream = config.open_stream(&events, &handle).await?;
         let registration = match config.client.register(&config.name, &events).await {
-            // Managed Instances that do not say so refuse INVOKE; state is unchanged, so asking for less is allowed.
-            Err(ExtensionError::Register { source, .. })
-                if source.is("Extension.InvalidEventType")
-                    && config.kind == Kind::External
-                    && events.contains(&EventType::Invoke)
-                    && !source.says("SHUTDOWN") =>
-            {
-                say::warn(format_args!(
-                    "Lambda refuses INVOKE here ({source}); registering for SHUTDOWN only"
-                ));
-                events = vec![EventType::Shutdown];
+            Err(ExtensionError::Register { source, .. }) if config.may_ask_for_less(&events, &source) => {
+                say::warn(format_args!("Lambda refuses INVOKE here ({source}); registering without it"));
                 config.initialization = Initialization::ManagedInstances;
+                events = config.registered_events();
                 config.client.register(&config.name, &events).await?
             }
             other => other?,
