@@ -76,3 +76,58 @@ impl Deadline {
         (deadline_ms > self.received_ms).then_some(deadline_ms)
     }
 }
+
+/// The bound of a hook, as the hook is told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Bound {
+    /// 0 where there is none.
+    pub(crate) deadline_ms: u64,
+    read: Deadline,
+}
+
+impl Bound {
+    /// A bound that is set now.
+    pub(crate) fn at(instant: Option<Instant>, clock: Clock) -> Self {
+        Self { deadline_ms: clock.epoch_ms(instant), read: Deadline::received(clock) }
+    }
+
+    pub(crate) fn time(self) -> Option<SystemTime> {
+        self.read.time(self.deadline_ms)
+    }
+
+    pub(crate) fn remaining(self) -> Option<Duration> {
+        self.read.remaining(self.deadline_ms)
+    }
+}
+
+/// The methods of an event that carries the bound of its hook in a field `bound`.
+macro_rules! bounded {
+    ($event:ty) => {
+        impl $event {
+            /// The same event with this deadline, in milliseconds since the Unix epoch: for a unit test of a hook.
+            #[must_use]
+            pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
+                self.bound.deadline_ms = deadline_ms;
+                self
+            }
+
+            pub(crate) fn within(mut self, bound: $crate::clock::Bound) -> Self {
+                self.bound = bound;
+                self
+            }
+
+            /// When the framework drops a hook that still runs; `None` where nothing bounds it.
+            #[must_use]
+            pub fn deadline(&self) -> Option<std::time::SystemTime> {
+                self.bound.time()
+            }
+
+            /// How long until the framework drops a hook that still runs; `None` where nothing bounds it.
+            #[must_use]
+            pub fn remaining(&self) -> Option<std::time::Duration> {
+                self.bound.remaining()
+            }
+        }
+    };
+}
+pub(crate) use bounded;

@@ -8,15 +8,14 @@ use tracing::{Instrument, Span};
 use crate::{
     client::Subscribed,
     config::{Config, ErrorPolicy, Initialization, Kind},
-    error::{Error, ExtensionError, HookError, chain},
-    event::{FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
-    extension::{Extension, Hook},
+    error::{Error, ExtensionError, Hook, HookError, chain},
+    event::{EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
+    extension::Extension,
     flush::{self, Decision},
     handle::Handle,
     hook::{Call, Contained, drop_contained},
     id::RequestId,
     inbox::{Happening, Inbox},
-    registered::Parts,
     registration::Registration,
     say,
     telemetry::{
@@ -32,6 +31,16 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(30);
 /// How long Lambda may take to accept the report of an error, before the process leaves without.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A registered extension, ready to be run.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) events: Vec<EventType>,
+    pub(crate) registration: Registration,
+    /// Where telemetry comes in, if it is wanted and could be opened.
+    pub(crate) stream: Option<Stream>,
+}
 
 /// Runs a registered extension to its end, and reports to Lambda if it fails.
 pub(crate) async fn run<E: Extension>(parts: Parts, extension: E) -> Result<(), ExtensionError> {
@@ -303,7 +312,7 @@ impl<E: Extension> Life<E> {
         if !std::mem::take(&mut self.restore_pending) {
             return Ok(());
         }
-        let mut event = RestoreEvent::new().within(self.inbox.deadline(None));
+        let mut event = RestoreEvent::new().within(self.inbox.bound_of_hook(None));
         event.instance_id = self.inbox.take_restored_instance();
         self.call(Call::Restore(event), None).await.map(drop)
     }
@@ -317,7 +326,7 @@ impl<E: Extension> Life<E> {
             self.handle.count_dropped(batch.len());
             return Ok(());
         }
-        let batch = batch.within(self.inbox.deadline(None));
+        let batch = batch.within(self.inbox.bound_of_hook(None));
         let records = batch.len() as u64;
         self.handle.count(|metrics| {
             metrics.batches += 1;
@@ -352,7 +361,7 @@ impl<E: Extension> Life<E> {
         request_id: Option<RequestId>,
         limit: Option<Instant>,
     ) -> Result<(), ExtensionError> {
-        let mut event = FlushEvent::new(reason).within(self.inbox.deadline(limit));
+        let mut event = FlushEvent::new(reason).within(self.inbox.bound_of_hook(limit));
         event.request_id = request_id;
         self.inbox.decision.flushed(Instant::now());
         if self.call(Call::Flush(event), limit).await?.is_some() {

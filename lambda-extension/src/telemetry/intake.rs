@@ -15,25 +15,13 @@ use tokio::{
 
 use crate::{
     handle::Handle,
-    id::RequestId,
-    telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut},
+    telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut, sign::Sign},
 };
 
 /// How many bytes of telemetry wait for the extension at most.
 const CAPACITY: usize = 4 << 20;
 /// How long a sender waits for room: long enough for a hook to catch up, short enough not to look dead.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// What a batch says about the lifecycle, told ahead of the batch itself, which waits while a hook runs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// `platform.runtimeDone`.
-    RuntimeDone(RequestId),
-    /// `platform.restoreStart`.
-    RestoreStart { instance_id: Option<String> },
-    /// `platform.logsDropped`, with the number of records.
-    LogsDropped(u64),
-}
 
 /// Whether batches are taken out of the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ pub(crate) mod mark;
 mod pace;
 mod pieces;
 mod record;
+pub(crate) mod sign;
 pub(crate) mod stream;
 pub(crate) mod subscription;
 
