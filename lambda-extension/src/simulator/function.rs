@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::answer::Answer;
+use super::command::prepare;
 use super::core::Core;
 use super::environment::Outcome;
-use super::guest::{Life, Recipe, Role, prepare};
+use super::guest::{Life, Recipe, Role};
 use super::telemetry::LineCategory;
 
 /// How many invocations the built-in function takes at once on Managed Instances.

@@ -23,6 +23,8 @@ compile_error!("the simulator stops and kills processes by signals, which only U
 
 mod activity;
 mod answer;
+mod builder;
+mod command;
 mod core;
 mod door;
 mod environment;
@@ -53,12 +55,14 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::command::{base_name, prepare};
 use self::core::{Core, Phase};
-use self::guest::{Guest, Life, Recipe, Role, base_name, prepare};
+use self::guest::{Guest, Life, Recipe, Role};
 use self::lifecycle::{Fate, InitPhase};
 use self::telemetry::LineCategory;
 use crate::clock::Clock;
 
+pub use self::builder::Builder;
 pub use self::door::door;
 pub use self::fault::Fault;
 pub use self::function::{Function, FunctionCall, FunctionError};
@@ -70,7 +74,7 @@ pub use self::report::{
 };
 pub use self::route::Route;
 pub use self::session::Session;
-pub use self::settings::{Builder, InitializationType, LogFormat, Schema};
+pub use self::settings::{InitializationType, LogFormat, Schema};
 
 /// How long a test waits for a call before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -274,7 +278,15 @@ impl Simulator {
     }
 
     /// With SnapStart: Init if there was none, the snapshot, and the restore, as far as extensions see them.
+    ///
+    /// # Panics
+    ///
+    /// Without [`Builder::snap_start`].
     pub async fn restore(&self) -> Status {
+        assert!(
+            self.core.settings.init_type == InitializationType::SnapStart,
+            "only an environment built with `snap_start` has a snapshot to restore"
+        );
         let status = self.init().await;
         if status != Status::Success {
             return status;
@@ -362,7 +374,8 @@ impl Simulator {
 
     /// What was seen so far; [`shutdown`](Self::shutdown) returns it too.
     pub fn report(&self) -> Report {
-        self.core.lock().ledger.report()
+        let inner = self.core.lock();
+        inner.ledger.report(&inner.journal)
     }
 }
 
