@@ -39,7 +39,7 @@ impl Default for Builder {
                 region: "us-east-1".to_owned(),
                 memory_mb: 128,
                 timeout: Duration::from_secs(3),
-                init_timeout: Duration::from_secs(10),
+                init_timeout: None,
                 init_type: InitializationType::OnDemand,
                 log_format: LogFormat::Text,
                 log_level: None,
@@ -104,9 +104,10 @@ impl Builder {
         self
     }
 
-    /// How long Init may take; 10 s otherwise, as for on-demand functions.
+    /// How long Init may take; otherwise 10 s, or 130 s and at least the function's timeout for an environment that is made
+    /// in advance, as in Lambda.
     pub fn init_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.init_timeout = timeout;
+        self.settings.init_timeout = Some(timeout);
         self
     }
 

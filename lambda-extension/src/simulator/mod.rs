@@ -1,7 +1,20 @@
 //! A local Lambda: run, freeze and inspect an extension in any language, without an account and without containers.
 //!
-//! It behaves as Lambda does where extensions can tell: states and refusals, gates and budgets, telemetry that
-//! is delivered only while the environment is awake, processes that are stopped as soon as everybody waits.
+//! It behaves as Lambda does where extensions can tell:
+//!
+//! - the Extensions, Telemetry, Logs and Runtime API over HTTP, with Lambda's states, gates and refusals, word by word;
+//! - Init, invocations, timeouts, crashes and the restart that follows, SHUTDOWN with its budgets and signals,
+//!   SnapStart, Managed Instances;
+//! - telemetry of every kind in every schema, in batches, again after a failure, and only while the environment is awake;
+//! - processes that are stopped as soon as everybody waits for the next event, and go on with it;
+//! - and whatever can go wrong, on demand: see [`Fault`].
+//!
+//! It states memory and does not limit it, shares this machine's processor and network, and has no permissions,
+//! layers, X-Ray or response streaming.
+//!
+//! In a test, an extension in the same process shares the runtime, so that tokio's paused time works for both. By hand, the
+//! program `lambda-sim` runs any binary in it, and a program built with the feature `simulator` runs itself, where it finds
+//! no Lambda around: see [`door`].
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -112,10 +125,15 @@ impl fmt::Display for ShutdownReason {
 /// need no sleeping. Where extension and simulator share one current-thread runtime, tokio's paused time works.
 ///
 /// Dropping it kills what it started and stays silent.
-#[derive(Debug)]
 pub struct Simulator {
     core: Arc<Core>,
     server: AbortHandle,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("runtime_api", &self.runtime_api()).finish_non_exhaustive()
+    }
 }
 
 impl Simulator {
@@ -148,10 +166,11 @@ impl Simulator {
         self.core.address.to_string()
     }
 
+    // Here belongs `config()`: the library's `Config` for an extension in this process, made of `runtime_api`, `clock`,
+    // the initialization type and delivery over the loopback, and attached under the name it is given.
+
     /// The clock that deadlines are stated in, for an extension in this process.
-    // The library's `Config` for an extension in this process is made from this and `runtime_api`, in `config()`,
-    // which also calls `attach` with the configured name.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "used by `config`")]
     pub(crate) fn clock(&self) -> Clock {
         self.core.time.clock()
     }
@@ -227,7 +246,7 @@ impl Simulator {
         let phase = self.core.lock().phase;
         let status = match phase {
             Phase::New | Phase::Init => {
-                let deadline = Instant::now() + self.core.settings.init_timeout;
+                let deadline = Instant::now() + self.core.settings.init_timeout();
                 match self.core.initialise(InitPhase::Init, deadline).await {
                     Ok(_) => {
                         self.core.settle().await;

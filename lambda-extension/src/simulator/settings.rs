@@ -124,7 +124,7 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     pub(crate) memory_mb: u32,
     pub(crate) timeout: Duration,
-    pub(crate) init_timeout: Duration,
+    pub(crate) init_timeout: Option<Duration>,
     pub(crate) init_type: InitializationType,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: Option<String>,
@@ -147,6 +147,14 @@ impl Settings {
             InitializationType::ManagedInstances => Rules::ManagedInstances,
             _ => Rules::Default,
         }
+    }
+
+    /// Environments that are made in advance have more time, as in Lambda.
+    pub(crate) fn init_timeout(&self) -> Duration {
+        self.init_timeout.unwrap_or(match self.init_type {
+            InitializationType::OnDemand => Duration::from_secs(10),
+            _ => self.timeout.max(Duration::from_secs(130)),
+        })
     }
 
     pub(crate) fn arn(&self) -> String {

@@ -69,7 +69,7 @@ impl Core {
         assert!(phase != Phase::Over, "the environment was shut down: nothing can be invoked any more");
         let mut init = None;
         if matches!(phase, Phase::New | Phase::Init) {
-            match self.initialise(InitPhase::Init, began + self.settings.init_timeout).await {
+            match self.initialise(InitPhase::Init, began + self.settings.init_timeout()).await {
                 Ok(took) => init = Some(took),
                 Err(failure) => self.bring_down(failure.shutdown_reason()).await,
             }
