@@ -9,7 +9,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use crate::{
     clock::Deadline,
@@ -464,8 +467,51 @@ impl RestoreEvent {
 
 /// Reads a number of milliseconds in whatever way it is written. A negative one, or none at all, becomes 0, which
 /// is how emulators say that they do not know: a strange deadline must not cost the event.
-fn lenient_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    // A float that is negative or too large saturates.
-    Ok(value.as_u64().or_else(|| value.as_f64().map(|ms| ms as u64)).unwrap_or(0))
+pub(crate) fn lenient_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Ms;
+
+    impl<'de> Visitor<'de> for Ms {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("milliseconds")
+        }
+
+        fn visit_u64<E>(self, ms: u64) -> Result<u64, E> {
+            Ok(ms)
+        }
+
+        fn visit_i64<E>(self, ms: i64) -> Result<u64, E> {
+            Ok(ms.try_into().unwrap_or(0))
+        }
+
+        fn visit_f64<E>(self, ms: f64) -> Result<u64, E> {
+            // A negative one, or one that is too large, saturates.
+            Ok(ms as u64)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<u64, E> {
+            Ok(0)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<u64, E> {
+            Ok(0)
+        }
+
+        fn visit_unit<E>(self) -> Result<u64, E> {
+            Ok(0)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<u64, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(0)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(0)
+        }
+    }
+
+    deserializer.deserialize_any(Ms)
 }

@@ -193,7 +193,12 @@ impl Inbox {
                 self.plan = Some(plan);
                 self.handle.stop();
             }
-            Err(_) => {}
+            Err(_) => {
+                // The process is about to leave; a hook that runs gets what it would get after an invocation.
+                let mut hold = Hold::invocation(None, self.max_hold, now);
+                hold.function_done(now);
+                self.hold = Some(hold);
+            }
         }
         self.event = Some(event);
     }

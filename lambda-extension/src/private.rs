@@ -76,6 +76,11 @@ where
 }
 
 fn start(options: Options, run: impl AsyncFnOnce(Config) -> Result<(), ExtensionError>) -> ExitCode {
+    // Before any code of the user's, which then runs in the extension's process only.
+    #[cfg(feature = "simulator")]
+    if let Some(code) = crate::simulator::door() {
+        return ExitCode::from(code);
+    }
     #[cfg(feature = "logging")]
     if options.logging {
         crate::logging::init_as(options.name);

@@ -73,7 +73,7 @@ use self::core::{Core, Phase};
 use self::guest::{Guest, Life, Recipe, Role};
 use self::lifecycle::{Fate, InitPhase};
 use self::telemetry::LineCategory;
-use crate::clock::Clock;
+use crate::config::{Config, Initialization};
 
 pub use self::builder::Builder;
 pub use self::door::door;
@@ -166,13 +166,50 @@ impl Simulator {
         self.core.address.to_string()
     }
 
-    // Here belongs `config()`: the library's `Config` for an extension in this process, made of `runtime_api`, `clock`,
-    // the initialization type and delivery over the loopback, and attached under the name it is given.
+    /// What an external extension in this process is run with, under this name: it is expected from now on, reads its
+    /// deadlines by the simulator's clock, and knows what kind of environment this is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{ShutdownReason, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let extension = extension_fn(|event: InvokeEvent| async move {
+    ///     println!("{event}");
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let running = tokio::spawn(simulator.config("printer").run(extension));
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    /// running.await.unwrap().unwrap();
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// After the first invocation.
+    pub fn config(&self, name: impl Into<String>) -> Config {
+        let name = name.into();
+        self.attach(name.clone());
+        self.unattached_config().name(name)
+    }
 
-    /// The clock that deadlines are stated in, for an extension in this process.
-    #[allow(dead_code, reason = "used by `config`")]
-    pub(crate) fn clock(&self) -> Clock {
-        self.core.time.clock()
+    /// The same for an [internal](Config::internal) extension, which Lambda knows nothing of before it registers.
+    pub fn internal_config(&self, name: impl Into<String>) -> Config {
+        self.unattached_config().name(name).internal()
+    }
+
+    /// The same for an extension that [`spawn_fn`](Self::spawn_fn) makes.
+    pub fn unattached_config(&self) -> Config {
+        let initialization = match self.core.settings.init_type {
+            InitializationType::SnapStart => Initialization::SnapStart,
+            InitializationType::ManagedInstances => Initialization::ManagedInstances,
+            _ => Initialization::Ordinary,
+        };
+        let config = Config::new(&self.runtime_api()).expect("the address of a listening socket is one");
+        config.simulated(self.core.time.clock(), initialization)
     }
 
     // Extensions.

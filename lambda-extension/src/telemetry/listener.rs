@@ -146,10 +146,7 @@ impl Server {
                         drop(permit);
                     });
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "no connection for telemetry could be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
             }
             while connections.try_join_next().is_some() {}
         }
