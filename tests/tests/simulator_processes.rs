@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lambda_extension::simulator::{Function, ShutdownReason, Simulator, Status};
+use lambda_extension::simulator::{Function, Route, ShutdownReason, Simulator, Status};
 use serde_json::{Value, json};
 use simulator_support::{Listener, RawExtension};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -114,6 +114,27 @@ async fn an_extension_in_shell_lives_unchanged() {
         simulator.invoke("{}").await.expect_success();
     }
     simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_process_is_killed_at_the_timeout_and_started_again_with_the_next_invocation() {
+    if !has("curl") {
+        return;
+    }
+    let simulator = Simulator::builder().timeout(Duration::from_millis(500)).start().await;
+    simulator.spawn(Command::new(script("extension.sh")));
+    simulator.invoke("{}").await.expect_success();
+    simulator.timeout().await.expect_timeout();
+    simulator.invoke("{}").await.expect_success();
+    let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    report.expect_clean();
+    let reasons: Vec<_> = report.shutdowns.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(reasons, ["timeout", "spindown"]);
+    let registered = simulator
+        .calls()
+        .into_iter()
+        .filter(|call| call.route == Some(Route::Register) && call.status == 200);
+    assert_eq!(registered.count(), 2);
 }
 
 #[tokio::test]

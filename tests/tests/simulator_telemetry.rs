@@ -316,6 +316,21 @@ async fn managed_instances_tell_no_runtime_done() {
 }
 
 #[tokio::test]
+async fn a_tenant_is_named_in_every_record_of_an_invocation() {
+    let simulator = Simulator::builder().tenant_id("BlueTenant").without_tracing().start().await;
+    let mut listener = Listener::open(&[]).await;
+    subscribed(&simulator, &listener, NEWEST).await;
+    simulator.invoke("{}").await.expect_success();
+    simulator.delivered().await;
+    let records = listener.until("platform.report").await;
+    for kind in ["platform.start", "platform.runtimeDone", "platform.report"] {
+        let record = find(&records, kind);
+        assert_eq!(record["tenantId"], "BlueTenant", "{kind}");
+        assert!(record.get("tracing").is_none(), "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn the_stub_of_aws_emulator_accepts_and_delivers_nothing() {
     let simulator = Simulator::builder().without_telemetry().start().await;
     let mut extension = RawExtension::register(&simulator, "watcher", &BOTH).await;

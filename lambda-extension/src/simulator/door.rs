@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
-use super::guest::base_name;
+use super::command::base_name;
 use super::{Function, Invocation, Report, Session, Simulator};
 
 /// Set for the process that is to be the extension.
@@ -68,7 +68,9 @@ async fn play(program: OsString) -> std::io::Result<Report> {
     let name = std::env::args_os().next().map_or_else(|| base_name(&program), |called| base_name(&called));
     let mut guest = Command::new(program);
     guest.args(std::env::args_os().skip(1)).env(GUEST, "1");
-    simulator.spawn_as(name, guest);
+    // The guest finds its name in argv[0], as in Lambda; the path of the executable may be another one's.
+    std::os::unix::process::CommandExt::arg0(&mut guest, &name);
+    simulator.spawn_as(&name, guest);
     let session = Session::new(3).gap(Duration::from_millis(100));
     let report = session.run(simulator, tell).await;
     // A reader that is gone does not matter any more.

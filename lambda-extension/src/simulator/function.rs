@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::answer::Answer;
+use super::command::prepare;
 use super::core::Core;
 use super::environment::Outcome;
-use super::guest::{Life, Recipe, Role, prepare};
+use super::guest::{Life, Recipe, Role};
 use super::telemetry::LineCategory;
 
 /// How many invocations the built-in function takes at once on Managed Instances.
@@ -60,7 +61,7 @@ impl fmt::Debug for Function {
 }
 
 /// One invocation as the built-in function sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct FunctionCall {
     /// The request id.
@@ -68,6 +69,15 @@ pub struct FunctionCall {
     /// What the function was invoked with.
     pub payload: Vec<u8>,
     core: Arc<Core>,
+}
+
+impl fmt::Debug for FunctionCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FunctionCall")
+            .field("request_id", &self.request_id)
+            .field("payload", &String::from_utf8_lossy(&self.payload))
+            .finish_non_exhaustive()
+    }
 }
 
 impl FunctionCall {

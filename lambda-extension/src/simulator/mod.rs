@@ -1,7 +1,20 @@
 //! A local Lambda: run, freeze and inspect an extension in any language, without an account and without containers.
 //!
-//! It behaves as Lambda does where extensions can tell: states and refusals, gates and budgets, telemetry that
-//! is delivered only while the environment is awake, processes that are stopped as soon as everybody waits.
+//! It behaves as Lambda does where extensions can tell:
+//!
+//! - the Extensions, Telemetry, Logs and Runtime API over HTTP, with Lambda's states, gates and refusals, word by word;
+//! - Init, invocations, timeouts, crashes and the restart that follows, SHUTDOWN with its budgets and signals,
+//!   SnapStart, Managed Instances;
+//! - telemetry of every kind in every schema, in batches, again after a failure, and only while the environment is awake;
+//! - processes that are stopped as soon as everybody waits for the next event, and go on with it;
+//! - and whatever can go wrong, on demand: see [`Fault`].
+//!
+//! It states memory and does not limit it, shares this machine's processor and network, and has no permissions,
+//! layers, X-Ray or response streaming.
+//!
+//! In a test, an extension in the same process shares the runtime, so that tokio's paused time works for both. By hand, the
+//! program `lambda-sim` runs any binary in it, and a program built with the feature `simulator` runs itself, where it finds
+//! no Lambda around: see [`door`].
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -23,6 +36,8 @@ compile_error!("the simulator stops and kills processes by signals, which only U
 
 mod activity;
 mod answer;
+mod builder;
+mod command;
 mod core;
 mod door;
 mod environment;
@@ -53,12 +68,14 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use self::command::{base_name, prepare};
 use self::core::{Core, Phase};
-use self::guest::{Guest, Life, Recipe, Role, base_name, prepare};
+use self::guest::{Guest, Life, Recipe, Role};
 use self::lifecycle::{Fate, InitPhase};
 use self::telemetry::LineCategory;
 use crate::config::{Config, Initialization};
 
+pub use self::builder::Builder;
 pub use self::door::door;
 pub use self::fault::Fault;
 pub use self::function::{Function, FunctionCall, FunctionError};
@@ -70,7 +87,7 @@ pub use self::report::{
 };
 pub use self::route::Route;
 pub use self::session::Session;
-pub use self::settings::{Builder, InitializationType, LogFormat, Schema};
+pub use self::settings::{InitializationType, LogFormat, Schema};
 
 /// How long a test waits for a call before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -108,10 +125,15 @@ impl fmt::Display for ShutdownReason {
 /// need no sleeping. Where extension and simulator share one current-thread runtime, tokio's paused time works.
 ///
 /// Dropping it kills what it started and stays silent.
-#[derive(Debug)]
 pub struct Simulator {
     core: Arc<Core>,
     server: AbortHandle,
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("runtime_api", &self.runtime_api()).finish_non_exhaustive()
+    }
 }
 
 impl Simulator {
@@ -261,7 +283,7 @@ impl Simulator {
         let phase = self.core.lock().phase;
         let status = match phase {
             Phase::New | Phase::Init => {
-                let deadline = Instant::now() + self.core.settings.init_timeout;
+                let deadline = Instant::now() + self.core.settings.init_timeout();
                 match self.core.initialise(InitPhase::Init, deadline).await {
                     Ok(_) => {
                         self.core.settle().await;
@@ -312,7 +334,15 @@ impl Simulator {
     }
 
     /// With SnapStart: Init if there was none, the snapshot, and the restore, as far as extensions see them.
+    ///
+    /// # Panics
+    ///
+    /// Without [`Builder::snap_start`].
     pub async fn restore(&self) -> Status {
+        assert!(
+            self.core.settings.init_type == InitializationType::SnapStart,
+            "only an environment built with `snap_start` has a snapshot to restore"
+        );
         let status = self.init().await;
         if status != Status::Success {
             return status;
@@ -400,7 +430,8 @@ impl Simulator {
 
     /// What was seen so far; [`shutdown`](Self::shutdown) returns it too.
     pub fn report(&self) -> Report {
-        self.core.lock().ledger.report()
+        let inner = self.core.lock();
+        inner.ledger.report(&inner.journal)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Invocation, Report, ShutdownReason, Simulator, Status};
 
 /// A number of invocations, one after the other, and then the end.
 ///
-/// Ctrl-C ends it early and in order: the extensions get their SHUTDOWN.
+/// Ctrl-C, or SIGTERM, ends it early and in order: the extensions get their SHUTDOWN.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -76,7 +76,7 @@ impl Session {
         let simulator = std::sync::Arc::new(simulator);
         tokio::select! {
             () = self.invoke_all(&simulator, &mut told) => {}
-            Ok(()) = tokio::signal::ctrl_c() => {}
+            () = asked_to_end() => {}
         }
         simulator.shutdown(self.reason.clone()).await
     }
@@ -105,5 +105,19 @@ impl Session {
                 return;
             }
         }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM; for ever where they cannot be waited for.
+async fn asked_to_end() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        Ok(()) = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
     }
 }

@@ -4,6 +4,8 @@
 //! [`Released`] polls, for whoever holds the connections to answer. States, gates and words are those of Lambda.
 
 mod agent;
+mod event;
+mod parse;
 #[cfg(test)]
 mod properties;
 mod runtime;
@@ -15,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use self::agent::Next;
 pub(crate) use self::agent::{Agent, AgentKind, AgentState};
+pub(crate) use self::event::{Event, EventKind};
+use self::parse::{canonical_uuid, identifier, parse_go_json};
 pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime, RuntimeNext};
 pub(crate) use self::subscription::{Api, Destination, Method, Subscription};
 use super::answer::Answer;
@@ -25,108 +29,6 @@ pub(crate) const MAX_AGENTS: usize = 10;
 
 /// A request that waits for its answer; whoever holds the connection chooses the number.
 pub(crate) type PollId = u64;
-
-/// The two events there are to register for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventKind {
-    Invoke,
-    Shutdown,
-}
-
-impl EventKind {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Invoke => "INVOKE",
-            Self::Shutdown => "SHUTDOWN",
-        }
-    }
-}
-
-/// An event as it is sent to an extension.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Event {
-    Invoke {
-        deadline_ms: u64,
-        request_id: String,
-        arn: String,
-        trace: Option<String>,
-        event_id: String,
-    },
-    Shutdown {
-        deadline_ms: u64,
-        reason: String,
-    },
-    /// Something no documentation names, for those who want to see what their extension does with it.
-    Unknown {
-        event_type: String,
-        deadline_ms: u64,
-    },
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventBody<'a> {
-    event_type: &'a str,
-    deadline_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invoked_function_arn: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tracing: Option<Tracing<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shutdown_reason: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Tracing<'a> {
-    r#type: &'a str,
-    value: &'a str,
-}
-
-impl Event {
-    pub(crate) fn answer(&self) -> Answer {
-        let nothing = EventBody {
-            event_type: "INVOKE",
-            deadline_ms: 0,
-            request_id: None,
-            invoked_function_arn: None,
-            tracing: None,
-            shutdown_reason: None,
-        };
-        let (body, content_type) = match self {
-            Self::Invoke { deadline_ms, request_id, arn, trace, .. } => (
-                EventBody {
-                    deadline_ms: *deadline_ms,
-                    request_id: Some(request_id),
-                    invoked_function_arn: Some(arn),
-                    tracing: trace.as_deref().map(|value| Tracing { r#type: "X-Amzn-Trace-Id", value }),
-                    ..nothing
-                },
-                "application/json",
-            ),
-            // Lambda sets no content type here, and Go's library then guesses text.
-            Self::Shutdown { deadline_ms, reason } => (
-                EventBody {
-                    event_type: "SHUTDOWN",
-                    deadline_ms: *deadline_ms,
-                    shutdown_reason: Some(reason),
-                    ..nothing
-                },
-                "text/plain; charset=utf-8",
-            ),
-            Self::Unknown { event_type, deadline_ms } => {
-                (EventBody { event_type, deadline_ms: *deadline_ms, ..nothing }, "application/json")
-            }
-        };
-        let json = serde_json::to_string(&body).expect("our own bodies have string keys");
-        let answer = Answer::new(200, content_type, json);
-        match self {
-            Self::Invoke { event_id, .. } => answer.with("Lambda-Extension-Event-Identifier", event_id),
-            _ => answer,
-        }
-    }
-}
 
 /// A parked poll that is let go; without an answer its connection is closed.
 #[derive(Clone, Debug)]
@@ -395,6 +297,9 @@ impl Environment {
         }
         if !self.subscription_open {
             return Err(match api {
+                Api::Telemetry if self.rules == Rules::ManagedInstances => {
+                    Answer::forbidden("Telemetry.SubscriptionClosed", "Telemetry API subscription is closed")
+                }
                 Api::Telemetry => Answer::forbidden(
                     "Telemetry.SubscriptionClosed",
                     "Telemetry API subscription is closed already",
@@ -522,50 +427,4 @@ impl Environment {
 
 fn unknown_extension(id: &str) -> Answer {
     Answer::forbidden("Extension.UnknownExtensionIdentifier", &format!("Unknown extension {id}"))
-}
-
-/// The identifier header, checked as Lambda checks it before it looks at anything else.
-fn identifier(id: Option<&str>) -> Result<String, Answer> {
-    let Some(id) = id.filter(|id| !id.is_empty()) else {
-        return Err(Answer::forbidden(
-            "Extension.MissingExtensionIdentifier",
-            "Missing Lambda-Extension-Identifier header",
-        ));
-    };
-    canonical_uuid(id).ok_or_else(|| {
-        Answer::forbidden("Extension.InvalidExtensionIdentifier", "Invalid Lambda-Extension-Identifier")
-    })
-}
-
-/// The usual form of a UUID, from any of the forms Go's library reads.
-fn canonical_uuid(text: &str) -> Option<String> {
-    let bare = text.strip_prefix("urn:uuid:").unwrap_or(text);
-    let bare = bare.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(bare);
-    let hyphens_right = match bare.len() {
-        36 => bare.char_indices().all(|(at, c)| (c == '-') == matches!(at, 8 | 13 | 18 | 23)),
-        32 => !bare.contains('-'),
-        _ => false,
-    };
-    let digits: String = bare.chars().filter(|c| *c != '-').collect::<String>().to_lowercase();
-    if !hyphens_right || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    let part = |from: usize, to: usize| &digits[from..to];
-    Some(format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)))
-}
-
-/// Reads JSON and, where it cannot, says why in the words of Go's parser as far as they matter to a reader.
-fn parse_go_json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Eof => "unexpected end of JSON input".to_owned(),
-        serde_json::error::Category::Data => format!("json: cannot unmarshal: {error}"),
-        _ => {
-            let text = String::from_utf8_lossy(body);
-            let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-            match line.chars().nth(error.column().saturating_sub(1)) {
-                Some(character) => format!("invalid character '{character}' looking for beginning of value"),
-                None => "unexpected end of JSON input".to_owned(),
-            }
-        }
-    })
 }

@@ -102,7 +102,7 @@ impl Inner {
             "functionVersion": settings.function_version,
             "instanceId": self.log_stream,
             "instanceMaxMemory": u64::from(settings.memory_mb) * 1024 * 1024,
-            "runtimeVersion": "provided:al2023.v1",
+            "runtimeVersion": settings.runtime_version,
         });
         record["runtimeVersionArn"] =
             Value::from(format!("arn:aws:lambda:{}::runtime:simulated", settings.region));

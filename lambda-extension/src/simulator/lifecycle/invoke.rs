@@ -1,21 +1,19 @@
 //! One invocation: everybody gets it at once, and it lasts until the slowest asked for the next.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Failure, InitPhase};
+use super::records::{Begun, verdict};
+use super::{Failure, InitPhase, Invocation};
 use crate::simulator::answer::Answer;
-use crate::simulator::core::{Core, Inner, Phase, Progress, left, span};
+use crate::simulator::core::{Core, Inner, Phase, Progress, left};
 use crate::simulator::environment::{AgentState, Event, EventKind, Invoke, Outcome, Rules};
 use crate::simulator::fault::Fault;
 use crate::simulator::report::{Held, InvocationReport, Status};
 use crate::simulator::settings::InitializationType;
-use crate::simulator::time::millis;
 
 /// What is to happen to the function in an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,98 +23,6 @@ pub(crate) enum Fate {
     Hang,
     /// Its process ends.
     Crash,
-}
-
-/// One invocation, over.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Invocation {
-    /// Its request id.
-    pub request_id: String,
-    /// How it ended.
-    pub status: Status,
-    /// Lambda's error type, if it failed; a timeout has none.
-    pub error_type: Option<String>,
-    /// What the function answered, which with a failed function is its error as JSON; nothing if it did not answer.
-    pub response: Option<Vec<u8>>,
-    /// How long Init took, if this invocation had to wait for it.
-    pub init: Option<Duration>,
-    /// How long it took, extensions included, without Init.
-    pub duration: Duration,
-    /// How long the runtime took until it asked for the next invocation; nothing if it never did.
-    pub runtime: Option<Duration>,
-    /// When each extension that was given the invocation asked for the next event.
-    pub held: Vec<Held>,
-    never_began: bool,
-    core: Arc<Core>,
-}
-
-impl fmt::Debug for Invocation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Invocation")
-            .field("request_id", &self.request_id)
-            .field("status", &self.status)
-            .field("error_type", &self.error_type)
-            .field("response", &self.response.as_deref().map(String::from_utf8_lossy))
-            .field("init", &self.init)
-            .field("duration", &self.duration)
-            .field("runtime", &self.runtime)
-            .field("held", &self.held)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Invocation {
-    /// What the slowest extension held beyond the runtime. It is billed.
-    pub fn longest_hold(&self) -> Duration {
-        self.held.iter().map(|one| one.beyond_runtime).max().unwrap_or_default()
-    }
-
-    /// Init failed, so that neither function nor extensions were given anything.
-    pub(crate) fn never_began(&self) -> bool {
-        self.never_began
-    }
-
-    /// Fails a test unless the invocation succeeded.
-    ///
-    /// # Panics
-    ///
-    /// If it did not; the message shows the invocation and the journal of calls.
-    #[track_caller]
-    pub fn expect_success(self) -> Self {
-        self.expect(Status::Success, None)
-    }
-
-    /// Fails a test unless the invocation timed out.
-    ///
-    /// # Panics
-    ///
-    /// If it did not; the message shows the invocation and the journal of calls.
-    #[track_caller]
-    pub fn expect_timeout(self) -> Self {
-        self.expect(Status::Timeout, None)
-    }
-
-    /// Fails a test unless the invocation failed with this error type, such as `Extension.Crash`.
-    ///
-    /// # Panics
-    ///
-    /// If it did not; the message shows the invocation and the journal of calls.
-    #[track_caller]
-    pub fn expect_error(self, error_type: &str) -> Self {
-        self.expect(Status::Error, Some(error_type))
-    }
-
-    #[track_caller]
-    fn expect(self, status: Status, error_type: Option<&str>) -> Self {
-        if self.status != status || self.error_type.as_deref() != error_type {
-            let journal = self.core.lock().journal.to_string();
-            panic!(
-                "expected an invocation with status {status} and error type {error_type:?}\n  came {self:?}\njournal:\n{journal}"
-            );
-        }
-        self
-    }
 }
 
 /// An environment that can take an invocation.
@@ -163,7 +69,7 @@ impl Core {
         assert!(phase != Phase::Over, "the environment was shut down: nothing can be invoked any more");
         let mut init = None;
         if matches!(phase, Phase::New | Phase::Init) {
-            match self.initialise(InitPhase::Init, began + self.settings.init_timeout).await {
+            match self.initialise(InitPhase::Init, began + self.settings.init_timeout()).await {
                 Ok(took) => init = Some(took),
                 Err(failure) => self.bring_down(failure.shutdown_reason()).await,
             }
@@ -179,6 +85,7 @@ impl Core {
             return Ok(Ready { init: Some(took), suppressed: true, deadline });
         }
         if self.settings.init_type == InitializationType::SnapStart && !self.lock().restored {
+            self.settle().await;
             self.restore_now().await?;
         }
         Ok(Ready { init, suppressed: false, deadline: Instant::now() + self.settings.timeout })
@@ -269,6 +176,9 @@ impl Core {
         if let Some(trace) = &begun.trace {
             answer = answer.with("Lambda-Runtime-Trace-Id", trace);
         }
+        if let Some(tenant) = &self.settings.tenant_id {
+            answer = answer.with("Lambda-Runtime-Aws-Tenant-Id", tenant);
+        }
         let event = Event::Invoke {
             deadline_ms,
             request_id: begun.request_id.clone(),
@@ -334,29 +244,6 @@ impl Core {
     }
 }
 
-/// What is fixed when an invocation begins.
-struct Begun {
-    request_id: String,
-    sent: Instant,
-    trace: Option<String>,
-}
-
-impl Begun {
-    fn tracing(&self, into: &mut Value, span_id: &str) {
-        if let Some(trace) = &self.trace {
-            into["tracing"] = json!({ "spanId": span_id, "type": "X-Amzn-Trace-Id", "value": trace });
-        }
-    }
-}
-
-fn verdict(progress: &Progress, outcome: &Result<(), Failure>) -> (Status, Option<String>) {
-    match (outcome, &progress.outcome) {
-        (Err(failure), _) => (failure.status, failure.error_type.clone()),
-        (Ok(()), Some(Outcome::Error { error_type, .. })) => (Status::Error, Some(error_type.clone())),
-        (Ok(()), _) => (Status::Success, None),
-    }
-}
-
 impl Inner {
     fn enter_invocation(&mut self, core: &Core) -> Begun {
         let sent = Instant::now();
@@ -390,113 +277,6 @@ impl Inner {
 
     fn has_answered(&mut self, request_id: &str) -> bool {
         self.progress_of(request_id).is_some_and(|progress| progress.outcome.is_some())
-    }
-
-    fn say_start(&mut self, core: &Core, begun: &Begun) {
-        let mut record = json!({
-            "requestId": begun.request_id,
-            "version": core.settings.function_version,
-            "functionArn": core.settings.arn(),
-        });
-        let span_id = self.random.hex(16);
-        begun.tracing(&mut record, &span_id);
-        self.platform(core, "platform.start", record);
-    }
-
-    fn say_runtime_done(&mut self, core: &Core, begun: &Begun, outcome: &Result<(), Failure>) {
-        let now = Instant::now();
-        let span_id = self.random.hex(16);
-        let Some(progress) = self.progress_of(&begun.request_id) else { return };
-        let (status, error_type) = verdict(progress, outcome);
-        let done = progress.runtime_next.unwrap_or(now);
-        let bytes = match &progress.outcome {
-            Some(Outcome::Response(body) | Outcome::Error { body, .. }) => body.len(),
-            None => 0,
-        };
-        let mut record = json!({
-            "requestId": begun.request_id,
-            "status": status.word(),
-            "metrics": {
-                "durationMs": millis(done.saturating_duration_since(progress.sent)),
-                "producedBytes": bytes,
-            },
-        });
-        if let Some(error) = error_type {
-            record["errorType"] = Value::from(error);
-        }
-        if let Some(responded) = progress.responded {
-            record["spans"] = json!([
-                span(core, "responseLatency", progress.sent, responded),
-                span(core, "responseDuration", responded, responded),
-                span(core, "runtimeOverhead", responded, done),
-            ]);
-        }
-        begun.tracing(&mut record, &span_id);
-        self.platform(core, "platform.runtimeDone", record);
-        if let Err(failure) = outcome {
-            let what = match failure.status {
-                Status::Timeout => {
-                    format!(
-                        "RequestId: {} Task timed out after {:.2} seconds",
-                        begun.request_id,
-                        core.settings.timeout.as_secs_f64()
-                    )
-                }
-                _ => format!("RequestId: {} Process exited before completing request", begun.request_id),
-            };
-            self.platform(core, "platform.fault", Value::from(what));
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one record has that many sources")]
-    fn say_report(
-        &mut self,
-        core: &Core,
-        begun: &Begun,
-        progress: &Progress,
-        status: Status,
-        error_type: Option<&str>,
-        duration: Duration,
-        init: Option<Duration>,
-        ended: Instant,
-    ) {
-        let managed = core.settings.rules() == Rules::ManagedInstances;
-        let mut record = json!({ "requestId": begun.request_id, "status": status.word() });
-        record["metrics"] = json!({ "durationMs": millis(duration) });
-        if let Some(error) = error_type {
-            record["errorType"] = Value::from(error);
-        }
-        if managed {
-            if let Some(responded) = progress.responded {
-                record["spans"] = json!([
-                    span(core, "responseLatency", progress.sent, responded),
-                    span(core, "responseDuration", responded, responded),
-                ]);
-            }
-        } else {
-            let billed = duration + init.unwrap_or_default();
-            record["metrics"]["billedDurationMs"] = Value::from(billed.as_micros().div_ceil(1_000) as u64);
-            record["metrics"]["memorySizeMB"] = Value::from(core.settings.memory_mb);
-            record["metrics"]["maxMemoryUsedMB"] = Value::from(self.memory_used_mb(core.settings.memory_mb));
-            if let Some(init) = init {
-                record["metrics"]["initDurationMs"] = Value::from(millis(init));
-            }
-            if let Some(next) = progress.runtime_next
-                && !self.env.agents().is_empty()
-            {
-                record["spans"] = json!([span(core, "extensionOverhead", next, ended)]);
-            }
-        }
-        let span_id = self.random.hex(16);
-        begun.tracing(&mut record, &span_id);
-        self.platform(core, "platform.end", json!({ "requestId": begun.request_id }));
-        self.platform(core, "platform.report", record);
-    }
-
-    /// What the processes used at their peak; extensions in this process cannot be measured apart.
-    fn memory_used_mb(&mut self, limit: u32) -> u64 {
-        let kb: u64 = self.guests.iter_mut().map(|guest| guest.peak_kb()).sum();
-        kb.div_ceil(1024).clamp(1, u64::from(limit))
     }
 
     fn held(&self, progress: &Progress, ended: Instant) -> Vec<Held> {

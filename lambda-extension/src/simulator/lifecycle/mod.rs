@@ -2,14 +2,16 @@
 
 mod end;
 mod init;
+mod invocation;
 mod invoke;
+mod records;
 mod restore;
 
 use tokio::time::Instant;
 
 pub(crate) use self::init::InitPhase;
+pub use self::invocation::Invocation;
 pub(crate) use self::invoke::Fate;
-pub use self::invoke::Invocation;
 use super::core::{Core, Inner};
 use super::report::Status;
 

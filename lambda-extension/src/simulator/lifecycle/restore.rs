@@ -25,7 +25,7 @@ impl Core {
                 "functionVersion": self.settings.function_version,
                 "instanceId": inner.log_stream,
                 "instanceMaxMemory": u64::from(self.settings.memory_mb) * 1024 * 1024,
-                "runtimeVersion": "provided:al2023.v1",
+                "runtimeVersion": self.settings.runtime_version,
                 "runtimeVersionArn": format!("arn:aws:lambda:{}::runtime:simulated", self.settings.region),
             });
             inner.platform(self, "platform.restoreStart", record);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::simulator::journal::Journal;
+
 use super::{
     FreezeReport, InitReport, InvocationReport, Problem, Report, ShutdownReport, Status, TelemetryReport,
     Totals,
@@ -80,7 +82,7 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) fn report(&self, journal: &Journal) -> Report {
         let mut problems = self.problems.clone();
         if self.more_problems > 0 {
             problems.push(Problem {
@@ -97,6 +99,7 @@ impl Ledger {
             telemetry: self.telemetry.values().cloned().collect(),
             freezes: self.freezes.values().cloned().collect(),
             problems,
+            journal: journal.to_string(),
         }
     }
 }

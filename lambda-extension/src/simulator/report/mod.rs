@@ -61,6 +61,9 @@ pub struct Report {
     pub freezes: Vec<FreezeReport>,
     /// What an extension did wrong, or what went wrong with it.
     pub problems: Vec<Problem>,
+    /// The journal of calls, for a failed expectation.
+    #[serde(skip)]
+    pub(crate) journal: String,
 }
 
 impl Report {
@@ -69,14 +72,18 @@ impl Report {
         self.problems.is_empty()
     }
 
-    /// Fails a test unless nothing was wrong, and prints what was.
+    /// Fails a test unless nothing was wrong with any extension.
     ///
     /// # Panics
     ///
-    /// If there are problems.
+    /// If there are problems; the message shows the report and the journal of calls.
     #[track_caller]
     pub fn expect_clean(&self) -> &Self {
-        assert!(self.is_clean(), "expected a life without problems, but:\n{self}");
+        assert!(
+            self.is_clean(),
+            "expected a life without problems, but:\n{self}\njournal:\n{}",
+            self.journal
+        );
         self
     }
 }
