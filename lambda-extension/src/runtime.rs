@@ -218,10 +218,12 @@ impl<E: Extension> Life<E> {
                 Happening::Batch(batch) => self.hand_on(batch).await?,
                 Happening::Bound => {
                     self.handle.count(|metrics| metrics.missed_runtime_done += 1);
-                    if self.inbox.decision.missed() {
+                    let bound_ms = self.inbox.client().clock().now_ms();
+                    if self.inbox.decision.missed(bound_ms) {
                         tracing::warn!(
                             %request_id,
-                            "platform.runtimeDone did not come in time; invocations are not held for it until one does"
+                            "platform.runtimeDone did not come in time; invocations are not held for it until one does, or the function is \
+                             known to have run until then"
                         );
                     }
                 }

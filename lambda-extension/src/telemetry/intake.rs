@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
+    flush::Ended,
     handle::Handle,
-    id::RequestId,
     telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut},
 };
 
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// `platform.runtimeDone`.
-    RuntimeDone(RequestId),
+    RuntimeDone(Ended),
     /// `platform.restoreStart`.
     RestoreStart { instance_id: Option<String> },
     /// `platform.logsDropped`, with the number of records.
