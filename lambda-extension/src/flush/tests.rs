@@ -83,6 +83,15 @@ fn reports_that_always_come_late_are_not_waited_for_again() {
     assert!(!decision.waits());
 }
 
+#[test]
+fn ends_of_invocations_that_never_come_are_forgotten() {
+    let (mut decision, _) = gated(FlushStrategy::End);
+    for number in 0..1_000 {
+        decision.runtime_done(end(number), true);
+    }
+    assert_eq!(decision.gate.map(|gate| gate.early.len()), Some(EARLY));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// The next invocation comes, if none goes on.
