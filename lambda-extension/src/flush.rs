@@ -82,6 +82,11 @@ impl Decision {
         self.gate.as_mut().is_some_and(|gate| gate.runtime_done(ended, in_time))
     }
 
+    /// Whether this is the invocation that came last.
+    pub(crate) fn is_present(&self, request_id: &RequestId) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.present.as_ref() == Some(request_id))
+    }
+
     /// Whether the end of the present invocation is reported already.
     pub(crate) fn is_done(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.done)
