@@ -28,9 +28,7 @@ impl Clock {
     /// Milliseconds since the Unix epoch; 0 for a clock that is set before it.
     pub(crate) fn now_ms(self) -> u64 {
         match self {
-            Self::System => {
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-            }
+            Self::System => since_epoch_ms(SystemTime::now()).unwrap_or(0),
             Self::Tokio { epoch_ms, origin } => epoch_ms + origin.elapsed().as_millis() as u64,
         }
     }
@@ -40,6 +38,11 @@ impl Clock {
         let Some(instant) = instant else { return 0 };
         self.now_ms() + instant.saturating_duration_since(Instant::now()).as_millis() as u64
     }
+}
+
+/// A time as Lambda's API writes it; `None` before the Unix epoch.
+pub(crate) fn since_epoch_ms(time: SystemTime) -> Option<u64> {
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as u64)
 }
 
 /// How an event's `deadlineMs` is to be read: by which clock, and what that showed when the event came.

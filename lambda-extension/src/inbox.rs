@@ -206,9 +206,15 @@ impl Inbox {
     /// Takes note of what a batch says about the lifecycle. True if the present invocation is over.
     fn signed(&mut self, sign: Sign) -> bool {
         match sign {
-            Sign::RuntimeDone(request_id) => {
+            Sign::FunctionDone(request_id) => {
+                if self.decision.is_present(&request_id) {
+                    self.function_done();
+                }
+                false
+            }
+            Sign::RuntimeDone(ended) => {
                 let in_time = self.hold.is_some_and(|hold| hold.before_deadline(Instant::now()));
-                let over = self.decision.runtime_done(request_id, in_time);
+                let over = self.decision.runtime_done(ended, in_time);
                 if over {
                     self.function_done();
                 }

@@ -249,9 +249,11 @@ impl<E: Extension> Life<E> {
                 Happening::Batch(batch) => self.hand_on(batch).await?,
                 Happening::Bound => {
                     self.handle.count(|metrics| metrics.missed_runtime_done += 1);
-                    if self.inbox.decision.missed() {
+                    let bound_ms = self.inbox.client().clock().now_ms();
+                    if self.inbox.decision.missed(bound_ms) {
                         say::warn(format_args!(
-                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one does"
+                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one \
+                             does, or the function is known to have run until then"
                         ));
                     }
                 }

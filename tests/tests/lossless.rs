@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use lambda_extension::simulator::{Function, FunctionCall, ShutdownReason, Simulator};
 use lambda_extension::telemetry::{Batch, Category, Record, Subscription};
-use lambda_extension::{Config, Error, Extension, FlushEvent, FlushReason, FlushStrategy, Handle, Registration};
+use lambda_extension::{
+    Config, Error, Extension, FlushEvent, FlushReason, FlushStrategy, Handle, Registration,
+};
 
 /// Keeps the function's lines, and at a flush moves them to where the test looks.
 #[derive(Clone, Default)]

@@ -5,12 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    clock::{Bound, bounded},
+    clock::{self, Bound, bounded},
+    flush::Ended,
     telemetry::{
         Category,
         correlation::Correlation,
         cut::Cut,
-        event::Event,
+        event::{self, Event},
         head::Head,
         lenient::FromRaw,
         mark::Mark,
@@ -188,8 +189,10 @@ fn sign(head: &Head<'_>, correlation: &mut Correlation) -> Option<Sign> {
         }
         "platform.runtimeDone" => {
             let request_id = PlatformRuntimeDone::from_raw(record)?.request_id?;
-            correlation.done(&request_id, &text(head.time));
-            Some(Sign::RuntimeDone(request_id.into_owned().into()))
+            let time = text(head.time);
+            correlation.done(&request_id, &time);
+            let time_ms = event::timestamp(&time).and_then(clock::since_epoch_ms);
+            Some(Sign::RuntimeDone(Ended { request_id: request_id.into_owned().into(), time_ms }))
         }
         "platform.initStart" => {
             let start = PlatformInitStart::from_raw(record)?;

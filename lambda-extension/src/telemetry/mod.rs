@@ -1,6 +1,7 @@
 //! Telemetry: what the function, Lambda and other extensions have to say.
 
 pub(crate) mod batch;
+mod connections;
 mod correlation;
 pub(crate) mod cut;
 mod event;
