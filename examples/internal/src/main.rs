@@ -12,7 +12,7 @@
 //! ```
 
 use lambda_extension::{Config, Error, Extension, InvokeEvent, Registration};
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{service_fn, LambdaEvent};
 use serde_json::Value;
 use tokio::{fs::File, io::AsyncWriteExt};
 
