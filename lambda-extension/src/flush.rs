@@ -107,7 +107,10 @@ impl Decision {
     pub(crate) fn due(&self, requested: bool, now: Instant) -> Option<FlushReason> {
         if self.flushes_at_end() {
             Some(FlushReason::InvocationEnd)
-        } else if self.interval().is_some_and(|interval| now >= self.last_flush + interval) {
+        } else if self
+            .interval()
+            .is_some_and(|interval| now.saturating_duration_since(self.last_flush) >= interval)
+        {
             Some(FlushReason::Interval)
         } else {
             requested.then_some(FlushReason::Requested)
@@ -121,7 +124,7 @@ impl Decision {
             FlushStrategy::Periodic(interval) => interval,
             FlushStrategy::End | FlushStrategy::Adaptive => INTERVAL,
         };
-        Some(self.last_flush + interval)
+        self.last_flush.checked_add(interval)
     }
 
     pub(crate) fn flushed(&mut self, now: Instant) {

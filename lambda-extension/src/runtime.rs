@@ -156,7 +156,7 @@ impl<E: Extension> Life<E> {
     {
         let registration = self.registration.clone();
         let constructing = async move { construct(registration).await.map_err(Into::into) };
-        let limit = Some(self.init_bound());
+        let limit = self.init_bound();
         let constructed =
             attend(&mut self.inbox, constructing, limit).instrument(hook_span(Hook::Constructor)).await;
         self.extension = self.judge(Hook::Constructor, constructed)?;
@@ -164,7 +164,7 @@ impl<E: Extension> Life<E> {
     }
 
     async fn live(&mut self) -> Result<(), ExtensionError> {
-        let initialised = self.call(Call::Init(self.registration.clone()), Some(self.init_bound())).await?;
+        let initialised = self.call(Call::Init(self.registration.clone()), self.init_bound()).await?;
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
@@ -182,8 +182,8 @@ impl<E: Extension> Life<E> {
         }
     }
 
-    fn init_bound(&self) -> Instant {
-        self.config.started + self.config.init_timeout
+    fn init_bound(&self) -> Option<Instant> {
+        self.config.started.checked_add(self.config.init_timeout)
     }
 
     /// Asks for the next event and waits for it, handing on the telemetry that comes meanwhile.
@@ -243,7 +243,8 @@ impl<E: Extension> Life<E> {
     /// comes meanwhile.
     async fn await_function(&mut self, request_id: &RequestId) -> Result<(), ExtensionError> {
         // Where the deadline is unknown, the wait needs a bound of its own.
-        let limit = self.inbox.hold_bound().is_none().then(|| Instant::now() + self.inbox.max_hold());
+        let unbounded = self.inbox.hold_bound().is_none();
+        let limit = unbounded.then(|| Instant::now().checked_add(self.inbox.max_hold())).flatten();
         while self.inbox.decision.waits() {
             match self.inbox.happening(Batches::Take, limit).await {
                 Happening::Batch(batch) => self.hand_on(batch).await?,

@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     handle::Handle,
+    say,
     telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut, sign::Sign},
 };
 
@@ -129,11 +130,10 @@ impl Sender {
         self.handle.count_dropped(records);
         if self.losses.is_time_to_tell() {
             let metrics = self.handle.metrics();
-            tracing::warn!(
+            say::warn(format_args!(
                 "telemetry is lost: {reason}. In all {} batches so far, with {} records as far as they could be counted",
-                metrics.dropped_batches,
-                metrics.dropped_records
-            );
+                metrics.dropped_batches, metrics.dropped_records
+            ));
         }
     }
 
