@@ -105,3 +105,8 @@ pub use registration::Registration;
 pub async fn run<E: Extension>(extension: E) -> Result<(), Error> {
     Ok(Config::from_env()?.run(extension).await?)
 }
+
+/// The programs in the README compile.
+#[cfg(all(doctest, feature = "simulator"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
