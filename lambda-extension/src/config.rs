@@ -18,7 +18,6 @@ use crate::{
     extension::Extension,
     flush::FlushStrategy,
     handle::Handle,
-    registered::Registered,
     say,
     telemetry::{
         Subscription,
@@ -235,27 +234,6 @@ impl Config {
         self.initialization = initialization;
         self.loopback = true;
         self
-    }
-
-    /// Registers the extension, and subscribes to the telemetry this configuration names.
-    ///
-    /// For those who need something between registering and running: the [`Registration`](crate::Registration), or a
-    /// runtime to start beside an internal extension.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtensionError`], saying which step failed. The process should exit then: Lambda fails Init either way.
-    pub async fn register(self) -> Result<Registered, ExtensionError> {
-        Registered::register(self).await
-    }
-
-    /// Registers and runs this extension until SHUTDOWN.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register) and [`Registered::run`].
-    pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
-        self.with_defaults::<E>().register().await?.run(extension).await
     }
 
     /// This configuration, with what the type asks for where nothing was set.

@@ -15,7 +15,7 @@ use serde::{
 };
 
 use crate::{
-    clock::Deadline,
+    clock::{Bound, Deadline, bounded},
     id::{FunctionArn, RequestId},
 };
 
@@ -372,15 +372,14 @@ pub struct FlushEvent {
     pub reason: FlushReason,
     /// The invocation that holds the environment, if one does.
     pub request_id: Option<RequestId>,
-    deadline_ms: u64,
-    read: Deadline,
+    bound: Bound,
 }
 
 impl FlushEvent {
     /// An event for a unit test of a hook, without a deadline.
     #[must_use]
     pub fn new(reason: FlushReason) -> Self {
-        Self { reason, request_id: None, deadline_ms: 0, read: Deadline::default() }
+        Self { reason, request_id: None, bound: Bound::default() }
     }
 
     /// The same event within this invocation.
@@ -389,31 +388,9 @@ impl FlushEvent {
         self.request_id = Some(request_id.into());
         self
     }
-
-    /// The same event with this deadline, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-        self.deadline_ms = deadline_ms;
-        self
-    }
-
-    pub(crate) fn within(mut self, (deadline_ms, read): (u64, Deadline)) -> Self {
-        (self.deadline_ms, self.read) = (deadline_ms, read);
-        self
-    }
-
-    /// When the framework drops a flush that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the framework drops a flush that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
+
+bounded!(FlushEvent);
 
 /// The environment was restored from a SnapStart snapshot: connections, credentials, random seeds and whatever
 /// else was made before are stale, and shared with every other environment restored from the same snapshot.
@@ -422,8 +399,7 @@ impl FlushEvent {
 pub struct RestoreEvent {
     /// The log stream of the restored environment, where `platform.restoreStart` has come and says so.
     pub instance_id: Option<String>,
-    deadline_ms: u64,
-    read: Deadline,
+    bound: Bound,
 }
 
 impl RestoreEvent {
@@ -439,31 +415,9 @@ impl RestoreEvent {
         self.instance_id = Some(instance_id.into());
         self
     }
-
-    /// The same event with this deadline, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-        self.deadline_ms = deadline_ms;
-        self
-    }
-
-    pub(crate) fn within(mut self, (deadline_ms, read): (u64, Deadline)) -> Self {
-        (self.deadline_ms, self.read) = (deadline_ms, read);
-        self
-    }
-
-    /// When the framework drops a hook that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the framework drops a hook that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
+
+bounded!(RestoreEvent);
 
 /// Reads a number of milliseconds in whatever way it is written. A negative one, or none at all, becomes 0, which
 /// is how emulators say that they do not know: a strange deadline must not cost the event.

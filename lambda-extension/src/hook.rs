@@ -10,9 +10,9 @@ use std::{
 };
 
 use crate::{
-    error::{Error, HookError},
+    error::{Error, Hook, HookError},
     event::{FlushEvent, InvokeEvent, RestoreEvent, ShutdownEvent},
-    extension::{Extension, Hook},
+    extension::Extension,
     registration::Registration,
     say,
     telemetry::Batch,

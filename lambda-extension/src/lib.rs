@@ -70,12 +70,12 @@ pub mod telemetry;
 mod wire;
 
 pub use config::{Config, ErrorPolicy};
-pub use error::{ApiError, Error, ExtensionError, HookError};
+pub use error::{ApiError, Error, ExtensionError, Hook, HookError};
 pub use event::{
     EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent, ShutdownReason,
     TraceContext,
 };
-pub use extension::{Defaults, Extension, ExtensionFn, HandlerEvent, Hook, extension_fn};
+pub use extension::{Defaults, Extension, ExtensionFn, HandlerEvent, extension_fn};
 pub use flush::FlushStrategy;
 pub use handle::{Handle, Metrics};
 pub use id::{AccountId, ExtensionId, FunctionArn, RequestId};
@@ -105,3 +105,8 @@ pub use registration::Registration;
 pub async fn run<E: Extension>(extension: E) -> Result<(), Error> {
     Ok(Config::from_env()?.run(extension).await?)
 }
+
+/// The programs in the README compile.
+#[cfg(all(doctest, feature = "simulator"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

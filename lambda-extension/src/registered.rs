@@ -3,12 +3,11 @@
 use crate::{
     config::{Config, Initialization},
     error::{Error, ExtensionError},
-    event::EventType,
     extension::Extension,
     handle::Handle,
     registration::Registration,
-    runtime, say,
-    telemetry::stream::Stream,
+    runtime::{self, Parts},
+    say,
 };
 
 /// An extension that Lambda has registered, and that must now be run: Lambda waits for it to ask for its first event.
@@ -34,14 +33,27 @@ pub struct Registered {
     registration: Registration,
 }
 
-/// What running takes over.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) config: Config,
-    pub(crate) events: Vec<EventType>,
-    pub(crate) registration: Registration,
-    /// Where telemetry comes in, if it is wanted and could be opened.
-    pub(crate) stream: Option<Stream>,
+impl Config {
+    /// Registers the extension.
+    ///
+    /// For those who need something between registering and running: the [`Registration`](crate::Registration), or a
+    /// runtime to start beside an internal extension.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError`], saying which step failed. The process should exit then: Lambda fails Init either way.
+    pub async fn register(self) -> Result<Registered, ExtensionError> {
+        Registered::register(self).await
+    }
+
+    /// Registers and runs this extension until SHUTDOWN.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register) and [`Registered::run`].
+    pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
+        self.with_defaults::<E>().register().await?.run(extension).await
+    }
 }
 
 impl Registered {

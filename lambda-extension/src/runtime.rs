@@ -8,15 +8,14 @@ use tracing::{Instrument, Span};
 use crate::{
     client::Subscribed,
     config::{Config, ErrorPolicy, Initialization, Kind},
-    error::{Error, ExtensionError, HookError, chain},
-    event::{FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
-    extension::{Extension, Hook},
+    error::{Error, ExtensionError, Hook, HookError, chain},
+    event::{EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
+    extension::Extension,
     flush::{self, Decision},
     handle::Handle,
     hook::{Call, Contained, drop_contained},
     id::RequestId,
     inbox::{Happening, Inbox},
-    registered::Parts,
     registration::Registration,
     say,
     telemetry::{
@@ -32,6 +31,16 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(30);
 /// How long Lambda may take to accept the report of an error, before the process leaves without.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A registered extension, ready to be run.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) events: Vec<EventType>,
+    pub(crate) registration: Registration,
+    /// Where telemetry comes in, if it is wanted and could be opened.
+    pub(crate) stream: Option<Stream>,
+}
 
 /// Runs a registered extension to its end, and reports to Lambda if it fails.
 pub(crate) async fn run<E: Extension>(parts: Parts, extension: E) -> Result<(), ExtensionError> {
@@ -147,7 +156,7 @@ impl<E: Extension> Life<E> {
     {
         let registration = self.registration.clone();
         let constructing = async move { construct(registration).await.map_err(Into::into) };
-        let limit = Some(self.init_bound());
+        let limit = self.init_bound();
         let constructed =
             attend(&mut self.inbox, constructing, limit).instrument(hook_span(Hook::Constructor)).await;
         self.extension = self.judge(Hook::Constructor, constructed)?;
@@ -155,7 +164,7 @@ impl<E: Extension> Life<E> {
     }
 
     async fn live(&mut self) -> Result<(), ExtensionError> {
-        let initialised = self.call(Call::Init(self.registration.clone()), Some(self.init_bound())).await?;
+        let initialised = self.call(Call::Init(self.registration.clone()), self.init_bound()).await?;
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
@@ -173,8 +182,8 @@ impl<E: Extension> Life<E> {
         }
     }
 
-    fn init_bound(&self) -> Instant {
-        self.config.started + self.config.init_timeout
+    fn init_bound(&self) -> Option<Instant> {
+        self.config.started.checked_add(self.config.init_timeout)
     }
 
     /// Asks for the next event and waits for it, handing on the telemetry that comes meanwhile.
@@ -234,15 +243,18 @@ impl<E: Extension> Life<E> {
     /// comes meanwhile.
     async fn await_function(&mut self, request_id: &RequestId) -> Result<(), ExtensionError> {
         // Where the deadline is unknown, the wait needs a bound of its own.
-        let limit = self.inbox.hold_bound().is_none().then(|| Instant::now() + self.inbox.max_hold());
+        let unbounded = self.inbox.hold_bound().is_none();
+        let limit = unbounded.then(|| Instant::now().checked_add(self.inbox.max_hold())).flatten();
         while self.inbox.decision.waits() {
             match self.inbox.happening(Batches::Take, limit).await {
                 Happening::Batch(batch) => self.hand_on(batch).await?,
                 Happening::Bound => {
                     self.handle.count(|metrics| metrics.missed_runtime_done += 1);
-                    if self.inbox.decision.missed() {
+                    let bound_ms = self.inbox.client().clock().now_ms();
+                    if self.inbox.decision.missed(bound_ms) {
                         say::warn(format_args!(
-                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one does"
+                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one \
+                             does, or the function is known to have run until then"
                         ));
                     }
                 }
@@ -303,7 +315,7 @@ impl<E: Extension> Life<E> {
         if !std::mem::take(&mut self.restore_pending) {
             return Ok(());
         }
-        let mut event = RestoreEvent::new().within(self.inbox.deadline(None));
+        let mut event = RestoreEvent::new().within(self.inbox.bound_of_hook(None));
         event.instance_id = self.inbox.take_restored_instance();
         self.call(Call::Restore(event), None).await.map(drop)
     }
@@ -317,7 +329,7 @@ impl<E: Extension> Life<E> {
             self.handle.count_dropped(batch.len());
             return Ok(());
         }
-        let batch = batch.within(self.inbox.deadline(None));
+        let batch = batch.within(self.inbox.bound_of_hook(None));
         let records = batch.len() as u64;
         self.handle.count(|metrics| {
             metrics.batches += 1;
@@ -352,7 +364,7 @@ impl<E: Extension> Life<E> {
         request_id: Option<RequestId>,
         limit: Option<Instant>,
     ) -> Result<(), ExtensionError> {
-        let mut event = FlushEvent::new(reason).within(self.inbox.deadline(limit));
+        let mut event = FlushEvent::new(reason).within(self.inbox.bound_of_hook(limit));
         event.request_id = request_id;
         self.inbox.decision.flushed(Instant::now());
         if self.call(Call::Flush(event), limit).await?.is_some() {

@@ -1,28 +1,25 @@
 //! A batch of telemetry as it was delivered.
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
-    clock::Deadline,
+    clock::{self, Bound, bounded},
+    flush::Ended,
     telemetry::{
         Category,
         correlation::Correlation,
         cut::Cut,
-        event::Event,
+        event::{self, Event},
         head::Head,
-        intake::Sign,
         lenient::FromRaw,
         mark::Mark,
         record::{
             InitType, PlatformInitStart, PlatformLogsDropped, PlatformRestoreStart, PlatformRuntimeDone,
             PlatformStart, Record, category,
         },
+        sign::Sign,
         subscription::Categories,
     },
 };
@@ -56,8 +53,7 @@ pub struct Batch {
     filter: Option<Arc<Filter>>,
     /// Where in the sequence of invocations the batch begins.
     correlation: Correlation,
-    deadline_ms: u64,
-    read: Deadline,
+    bound: Bound,
 }
 
 /// What of a batch is for the extension: the loop subscribes to `platform` for itself, and the extension's own log lines would
@@ -89,18 +85,7 @@ impl Batch {
     }
 
     pub(crate) fn new(cut: Cut, filter: Option<Arc<Filter>>) -> Self {
-        Self {
-            cut: Arc::new(cut),
-            filter,
-            correlation: Correlation::default(),
-            deadline_ms: 0,
-            read: Deadline::default(),
-        }
-    }
-
-    pub(crate) fn within(mut self, (deadline_ms, read): (u64, Deadline)) -> Self {
-        (self.deadline_ms, self.read) = (deadline_ms, read);
-        self
+        Self { cut: Arc::new(cut), filter, correlation: Correlation::default(), bound: Bound::default() }
     }
 
     /// Puts the batch into the sequence of batches, and gives what it says about the lifecycle.
@@ -144,23 +129,13 @@ impl Batch {
         self.cut.bytes()
     }
 
-    /// When the framework drops the hook that handles this batch; `None` while nothing holds the environment.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the framework drops the hook that handles this batch; `None` while nothing holds the environment.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
-
     fn passes(&self, index: usize) -> bool {
         let Some(filter) = &self.filter else { return true };
         self.cut.head(index).is_none_or(|head| filter.passes(&head, &kind(&head)))
     }
 }
+
+bounded!(Batch);
 
 /// The events of a [`Batch`].
 #[derive(Clone, Debug)]
@@ -214,8 +189,10 @@ fn sign(head: &Head<'_>, correlation: &mut Correlation) -> Option<Sign> {
         }
         "platform.runtimeDone" => {
             let request_id = PlatformRuntimeDone::from_raw(record)?.request_id?;
-            correlation.done(&request_id, &text(head.time));
-            Some(Sign::RuntimeDone(request_id.into_owned().into()))
+            let time = text(head.time);
+            correlation.done(&request_id, &time);
+            let time_ms = event::timestamp(&time).and_then(clock::since_epoch_ms);
+            Some(Sign::RuntimeDone(Ended { request_id: request_id.into_owned().into(), time_ms }))
         }
         "platform.initStart" => {
             let start = PlatformInitStart::from_raw(record)?;
