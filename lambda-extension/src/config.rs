@@ -288,7 +288,7 @@ impl Config {
         let terms = Terms {
             name: &self.name,
             gated: at_end && !self.is_managed() && registered.contains(&EventType::Invoke),
-            overlapping: self.is_managed(),
+            managed: self.is_managed(),
             loopback: self.loopback,
         };
         match Stream::open(subscription, terms, handle.clone()).await {
