@@ -201,6 +201,9 @@ impl<E: Extension> Life<E> {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
                 tracing::warn!(%request_id, "no time is left in this invocation to flush; the data waits for the next one");
+                if requested {
+                    self.handle.request_flush();
+                }
                 Ok(())
             }
             Some(reason) => self.flush(reason, Some(request_id), None).await,
@@ -290,7 +293,8 @@ impl<E: Extension> Life<E> {
         if batch.is_empty() {
             return Ok(());
         }
-        if self.extension.is_none() || (self.inbox.is_parked() && self.is_feedback(&batch)) {
+        let between_invocations = self.inbox.is_parked() && !self.inbox.function_runs();
+        if self.extension.is_none() || (between_invocations && self.is_feedback(&batch)) {
             self.handle.count_dropped(batch.len());
             return Ok(());
         }
