@@ -133,6 +133,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     function: PathBuf,
     function_timeout: u32,
+    managed: bool,
 }
 
 impl Builder {
@@ -164,6 +165,20 @@ impl Builder {
         self
     }
 
+    /// Emulates Lambda Managed Instances, with two invocations at once. The extensions start at once.
+    ///
+    /// This mode starts its processes as another user, for which it must be root and no mere root of a user namespace.
+    ///
+    /// # Panics
+    ///
+    /// Where this is not root.
+    #[must_use]
+    pub fn managed(mut self) -> Self {
+        assert!(rustix::process::geteuid().is_root(), "the emulator's mode for Managed Instances needs root");
+        self.managed = true;
+        self.env("AWS_LAMBDA_MAX_CONCURRENCY", "2")
+    }
+
     /// Starts the emulator and waits until it listens. The extensions start with the first invocation.
     ///
     /// # Panics
@@ -190,13 +205,21 @@ impl Builder {
             installed.unwrap_or_else(|error| panic!("installing {extension:?}: {error}"));
         }
 
+        if self.managed {
+            let task = directory.path().join("task");
+            fs::create_dir(&task).expect("a directory for the function");
+            fs::copy(&self.function, task.join("bootstrap")).expect("a copy of the function");
+            for path in [directory.path(), &task, &extensions] {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own directory");
+            }
+        }
         let (log, stdout, stderr) = Log::new().expect("a pipe for the emulator's output");
         let mut command = namespace::command(directory.path(), &binary());
         command
             .args(["--runtime-interface-emulator-address", &invoke_address.to_string()])
             .args(["--runtime-api-address", &api_address.to_string()])
             .args(["--log-level", "debug"])
-            .arg(&self.function)
+            .arg(if self.managed { Path::new("/var/task/bootstrap") } else { &self.function })
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("AWS_LAMBDA_FUNCTION_TIMEOUT", self.function_timeout.to_string())
@@ -291,6 +314,7 @@ impl Emulator {
                 environment: Vec::new(),
                 function,
                 function_timeout: 20,
+                managed: false,
             });
         };
         assert!(std::env::var_os("REQUIRE_RIE").is_none_or(|value| value != "1"), "{missing}");
