@@ -151,12 +151,15 @@ impl Options {
         Ok(config)
     }
 
-    /// Lambda's defaults where only some of the three values are given.
+    /// What else there is to choose is left as it is where only some of the three are given.
     fn buffering(&self) -> Result<Option<Buffering>, ExtensionError> {
-        if self.max_items.is_none() && self.max_bytes.is_none() && self.timeout_ms.is_none() {
-            return Ok(None);
+        let sizes = match (self.max_items, self.max_bytes, self.timeout_ms) {
+            (None, None, None) => return Ok(None),
+            (max_items, max_bytes, _) => Buffering::of_sizes(max_items, max_bytes)?,
+        };
+        match self.timeout_ms {
+            None => Ok(Some(sizes)),
+            Some(ms) => sizes.timeout(Duration::from_millis(ms.into())).map(Some),
         }
-        let timeout = Duration::from_millis(self.timeout_ms.unwrap_or(1_000).into());
-        Buffering::new(self.max_items.unwrap_or(10_000), self.max_bytes.unwrap_or(262_144), timeout).map(Some)
     }
 }
