@@ -6,7 +6,7 @@ use crate::{
     handle::Handle,
     id::ExtensionId,
     telemetry::{
-        Buffering, Category, Subscription,
+        Category, Subscription,
         batch::Filter,
         intake::{self, Intake},
         listener::{Listener, Settings},
@@ -50,8 +50,11 @@ impl Stream {
         if terms.gated {
             subscription.wanted = subscription.wanted.with(Category::Platform);
         }
-        let default = if terms.gated { Buffering::prompt() } else { Buffering::default() };
-        let buffering = *subscription.buffering.get_or_insert(default);
+        let mut buffering = subscription.buffering.unwrap_or_default();
+        if terms.gated {
+            buffering = buffering.promptly();
+        }
+        subscription.buffering = Some(buffering);
         let settings = Settings {
             protocol: subscription.protocol,
             port: subscription.port,
