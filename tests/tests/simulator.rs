@@ -269,6 +269,35 @@ async fn faults_happen_once_where_they_are_asked_for() {
     assert_eq!(calls, [500, 0, 403]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_can_be_held_back() {
+    let hour = Duration::from_secs(3_600);
+    let simulator = Simulator::builder().fault(Fault::Slow(Route::Register, hour)).start().await;
+    let began = tokio::time::Instant::now();
+    RawExtension::register(&simulator, "watcher", &BOTH).await;
+    assert!(began.elapsed() >= hour);
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_is_seen_in_deadlines() {
+    let simulator = Simulator::start().await;
+    let mut extension = RawExtension::register(&simulator, "watcher", &BOTH).await;
+    let life = tokio::spawn(async move {
+        let mut deadlines = Vec::new();
+        for _ in 0..2 {
+            deadlines.push(extension.next().await["deadlineMs"].as_u64().expect("a number"));
+        }
+        extension.ask().await;
+        (deadlines, extension)
+    });
+    simulator.invoke("{}").await.expect_success();
+    simulator.inject(Fault::ClockJump(-3_600_000));
+    simulator.invoke("{}").await.expect_success();
+    let (deadlines, _extension) = life.await.expect("two events");
+    let back = deadlines[0] - deadlines[1];
+    assert!((3_500_000..=3_600_000).contains(&back), "the deadline went back by {back} ms");
+}
+
 #[tokio::test]
 async fn unknown_events_and_reasons_are_sent_on_demand() {
     let simulator = Simulator::builder()

@@ -84,7 +84,7 @@ impl Core {
             let took = self.initialise(InitPhase::Invoke, deadline).await?;
             return Ok(Ready { init: Some(took), suppressed: true, deadline });
         }
-        if self.settings.init_type == InitializationType::SnapStart && !self.lock().restored {
+        if self.settings.init_type == InitializationType::SnapStart && self.lock().restored.is_none() {
             self.settle().await;
             self.restore_now().await?;
         }
