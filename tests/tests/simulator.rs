@@ -333,6 +333,43 @@ async fn managed_instances_run_many_invocations_at_once_and_send_shutdown_only()
 }
 
 #[tokio::test]
+async fn managed_instances_report_a_timeout_and_replace_a_crashed_environment() {
+    let simulator =
+        Simulator::builder().managed_instances().timeout(Duration::from_millis(100)).start().await;
+    let api = simulator.runtime_api();
+    simulator.spawn_fn("watcher", move || {
+        let api = api.clone();
+        async move {
+            RawExtension::register_at(&api, "watcher", &["SHUTDOWN"]).await.live().await;
+            Ok::<_, String>(())
+        }
+    });
+    simulator.timeout().await.expect_timeout();
+    let next = simulator.invoke("{}").await.expect_success();
+    assert!(next.init.is_none(), "a timeout is reported and nothing else");
+    simulator.crash().await.expect_error("Runtime.ExitError");
+    let next = simulator.invoke("{}").await.expect_success();
+    assert!(next.init.is_some(), "the environment was replaced");
+    let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    report.expect_clean();
+    assert_eq!(
+        report.shutdowns.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(),
+        ["failure", "spindown"]
+    );
+}
+
+#[tokio::test]
+async fn an_abandoned_invocation_does_not_disturb_the_next() {
+    let function = Function::echo().takes(Duration::from_millis(50));
+    let simulator = Simulator::builder().function(function).start().await;
+    simulator.init().await;
+    let abandoned = tokio::time::timeout(Duration::from_millis(5), simulator.invoke("1")).await;
+    assert!(abandoned.is_err());
+    let next = simulator.invoke("2").await.expect_success();
+    assert_eq!(next.response.as_deref(), Some(&b"2"[..]));
+}
+
+#[tokio::test]
 async fn snap_start_restores_before_the_first_invocation() {
     let simulator = Simulator::builder().snap_start().start().await;
     let life = tokio::spawn(RawExtension::register(&simulator, "watcher", &BOTH).await.live());
