@@ -315,7 +315,7 @@ impl Simulator {
     }
 
     /// An invocation whose function never answers: it takes the function's timeout, which ends the environment.
-    /// The next invocation starts it again.
+    /// The next invocation starts it again. On Managed Instances a timeout is reported, and nothing else happens.
     ///
     /// # Panics
     ///
