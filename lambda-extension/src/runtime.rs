@@ -400,7 +400,7 @@ impl<E: Extension> Life<E> {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
                 say::error(format_args!(
-                    "{hook} failed, and the function goes on: {}",
+                    "{hook} failed; the function goes on: {}",
                     chain(&error).join(": ")
                 ));
                 Ok(None)
