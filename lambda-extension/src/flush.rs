@@ -92,6 +92,11 @@ impl Decision {
         self.gate.as_ref().is_some_and(|gate| gate.done)
     }
 
+    /// Whether the end of the present invocation is yet to be reported.
+    pub(crate) fn expects_report(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.present.is_some() && !gate.done)
+    }
+
     /// Whether to wait for the report of the present invocation's end before asking for the next event.
     pub(crate) fn waits(&self) -> bool {
         self.flushes_at_end() && self.gate.as_ref().is_some_and(|gate| gate.trusted && !gate.done)

@@ -39,6 +39,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `logging` | yes | [`logging`]: log lines as Lambda's logging configuration asks |
+//! | `logs` | no | [`client::Client::subscribe_logs`]: the legacy Logs API |
 //! | `simulator` | no | the local Lambda, and the program `lambda-sim` |
 #![warn(missing_docs, clippy::unwrap_used)]
 

@@ -418,6 +418,13 @@ impl Simulator {
         }
     }
 
+    /// The state Lambda's books have an extension in, such as `Ready` while a poll is parked; nothing for one they do
+    /// not know.
+    pub fn state(&self, extension: &str) -> Option<&'static str> {
+        let inner = self.core.lock();
+        inner.env.agents().iter().find(|agent| agent.name == extension).map(|agent| agent.state.name())
+    }
+
     /// The calls so far, of a long run the last ones.
     pub fn calls(&self) -> Vec<Call> {
         self.core.lock().journal.calls().cloned().collect()
