@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -44,11 +44,22 @@ pub(crate) fn count(built: &Built, subject: Subject) -> Result<Count> {
     Ok(Count { start_and_end: none as u64, invocation: ((many - few) / (MANY - FEW) as f64) as u64 })
 }
 
+/// Leaves callgrind's profile of one life behind, for `callgrind_annotate`.
+pub(crate) fn profile(built: &Built, subject: Subject, invocations: u64) -> Result<PathBuf> {
+    let path = subjects::workspace().join("target").join(format!("callgrind.out.{}", subject.binary));
+    live(built, subject, invocations, &path)?;
+    Ok(path)
+}
+
 fn run(built: &Built, subject: Subject, invocations: u64) -> Result<u64> {
+    live(built, subject, invocations, Path::new("/dev/null"))
+}
+
+fn live(built: &Built, subject: Subject, invocations: u64, profile: &Path) -> Result<u64> {
     let lambda = Lambda::open()?;
     let report = subjects::workspace().join("target").join(format!("callgrind.{}", subject.binary));
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile.display()));
     command.arg(format!("--log-file={}", report.display())).arg(built.program(subject));
     let process = Process::start(&mut command, lambda.address(), &[], Stdio::null())
         .context("is valgrind installed?")?;

@@ -67,11 +67,24 @@ enum Part {
         #[arg(long)]
         beside: bool,
     },
+    /// Write a callgrind profile of one subject, with symbols.
+    Profile {
+        /// Its binary, such as `ours_macro`.
+        binary: String,
+        #[arg(long, default_value_t = 100)]
+        invocations: u64,
+    },
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let extent = if arguments.quick { Extent::quick() } else { Extent::full(arguments.rounds) };
+    if let Some(Part::Profile { binary, invocations }) = arguments.part {
+        let subject = Subject::by_binary(&binary)?;
+        let path = instructions::profile(&Built::one(subject, "profiling")?, subject, invocations)?;
+        println!("{}", path.display());
+        return Ok(());
+    }
     eprintln!("building the subjects");
     let built = Built::all("release")?;
     match arguments.part.unwrap_or(Part::All { write: false }) {
@@ -95,6 +108,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Part::Instructions { .. } => instructions::check(&built),
+        Part::Profile { .. } => unreachable!("it was taken care of above"),
     }
 }
 

@@ -55,6 +55,14 @@ impl fmt::Display for Subject {
     }
 }
 
+impl Subject {
+    pub(crate) fn by_binary(binary: &str) -> Result<Self> {
+        let known = || ALL.map(|subject| subject.binary).join(", ");
+        let subject = ALL.into_iter().find(|subject| subject.binary == binary);
+        subject.with_context(|| format!("`{binary}` is none of {}", known()))
+    }
+}
+
 /// Where the benchmark's own workspace is.
 pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -73,6 +81,12 @@ impl Built {
         for package in packages {
             build(package, profile, &[], None)?;
         }
+        Ok(Self { folder: workspace().join("target").join(profile) })
+    }
+
+    /// Builds one of them.
+    pub(crate) fn one(subject: Subject, profile: &str) -> Result<Self> {
+        build(subject.package, profile, &["--bin", subject.binary], None)?;
         Ok(Self { folder: workspace().join("target").join(profile) })
     }
 
