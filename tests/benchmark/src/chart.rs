@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use crate::{
+    batch::Format,
     build_cost::BuildCost,
     compare::Comparison,
-    delivery::{self, Format},
+    delivery,
     report::charted,
     stats::quantile,
     subjects::{FLOOR, HYPER, OURS, PEER, REQWEST, Subject},
@@ -89,9 +90,7 @@ fn panels(figures: &Comparison, cost: &BuildCost) -> Vec<Panel> {
         decimals,
     };
     let mut panels = vec![
-        of("Process start to first next, ms", 1, &|subject| {
-            median(figures.life(subject, |life| life.start_to_next / 1e3))
-        }),
+        of("Process start to first next, ms", 1, &|subject| quantile(figures.starts(subject), 0.5) / 1e3),
         of("Event answered to next asked, µs (p50)", 0, &|subject| {
             median(figures.life(subject, |life| life.event_to_next_p50))
         }),

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::Result;
 
 use crate::{
-    delivery::{self, Connection, Format, Load, Received},
+    batch::Format,
+    delivery::{self, Connection, Load, Received},
     life::{self, Life, Plan},
     stats::Spread,
     subjects::{Built, FLOOR, HYPER, OURS, OURS_TELEMETRY, OURS_TRAIT, PEER, REQWEST, Subject},
@@ -22,7 +23,15 @@ const BATCHES: [(u64, u64); 3] = [(10, 400), (1_000, 40), (10_000, 10)];
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     lives: BTreeMap<Subject, Vec<Life>>,
+    starts: BTreeMap<Subject, Vec<f64>>,
     deliveries: BTreeMap<(Load, Subject), Vec<Received>>,
+}
+
+/// What a comparison can be narrowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Half {
+    Lives,
+    Telemetry,
 }
 
 /// How much is measured.
@@ -30,18 +39,34 @@ pub(crate) struct Comparison {
 pub(crate) struct Extent {
     pub(crate) rounds: usize,
     pub(crate) plan: Plan,
+    /// Starts a round, beside that of the life.
+    pub(crate) starts: usize,
     /// Divides the number of batches.
     pub(crate) thinning: u64,
+    /// `None` for both halves.
+    pub(crate) only: Option<Half>,
 }
 
 impl Extent {
     pub(crate) fn full(rounds: usize) -> Self {
-        Self { rounds, plan: Plan { invocations: 300, idle: Duration::from_millis(1) }, thinning: 1 }
+        Self {
+            rounds,
+            plan: Plan { invocations: 300, idle: Duration::from_millis(1) },
+            starts: 9,
+            thinning: 1,
+            only: None,
+        }
     }
 
     /// Enough to see that everything works, and no figures.
     pub(crate) fn quick() -> Self {
-        Self { rounds: 2, plan: Plan { invocations: 20, idle: Duration::from_millis(1) }, thinning: 10 }
+        Self {
+            rounds: 2,
+            plan: Plan { invocations: 20, idle: Duration::from_millis(1) },
+            starts: 1,
+            thinning: 10,
+            only: None,
+        }
     }
 }
 
@@ -65,13 +90,19 @@ pub(crate) fn compare(built: &Built, extent: Extent) -> Result<Comparison> {
     let mut all = Comparison::default();
     for round in 0..extent.rounds {
         eprintln!("round {} of {}", round + 1, extent.rounds);
-        for subject in turned(&LIVES, round) {
-            all.lives.entry(subject).or_default().push(life::live(built, subject, extent.plan)?);
+        if extent.only != Some(Half::Telemetry) {
+            for subject in turned(&LIVES, round) {
+                let start = life::start(built, subject, extent.starts)?;
+                all.starts.entry(subject).or_default().push(start);
+                all.lives.entry(subject).or_default().push(life::live(built, subject, extent.plan)?);
+            }
         }
-        for load in loads(extent.thinning) {
-            for subject in turned(&delivery::subjects(load.format), round) {
-                let received = delivery::deliver(built, subject, load)?;
-                all.deliveries.entry((load, subject)).or_default().push(received);
+        if extent.only != Some(Half::Lives) {
+            for load in loads(extent.thinning) {
+                for subject in turned(&delivery::subjects(load.format), round) {
+                    let received = delivery::deliver(built, subject, load)?;
+                    all.deliveries.entry((load, subject)).or_default().push(received);
+                }
             }
         }
     }
@@ -87,6 +118,19 @@ impl Comparison {
     /// One figure of a subject's lives, round by round.
     pub(crate) fn life(&self, subject: Subject, figure: impl Fn(&Life) -> f64) -> Vec<f64> {
         self.lives.get(&subject).into_iter().flatten().map(figure).collect()
+    }
+
+    /// Process start to first poll, round by round, in microseconds.
+    pub(crate) fn starts(&self, subject: Subject) -> &[f64] {
+        self.starts.get(&subject).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn start_ratio(&self, ours: Subject, theirs: Subject) -> Spread {
+        Spread::of_ratios(self.starts(ours), self.starts(theirs))
+    }
+
+    pub(crate) fn has_lives(&self) -> bool {
+        !self.lives.is_empty()
     }
 
     pub(crate) fn life_ratio(

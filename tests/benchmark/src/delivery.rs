@@ -1,15 +1,11 @@
 //! Telemetry, delivered as Lambda delivers it, to an extension whose hook looks at every record.
 
-use std::{
-    fmt::{self, Write},
-    net::TcpListener,
-    process::Stdio,
-    time::Instant,
-};
+use std::{fmt, net::TcpListener, process::Stdio, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{
+    batch::{Format, batch},
     http::{self, Delivery},
     lambda::Lambda,
     life::{micros, since},
@@ -17,13 +13,6 @@ use crate::{
     stats::quantile,
     subjects::{Built, FLOOR_TELEMETRY, OURS_TELEMETRY, PEER_TELEMETRY, PEER_TELEMETRY_JSON, Subject},
 };
-
-/// How the function logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Format {
-    Text,
-    Json,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Connection {
@@ -99,7 +88,7 @@ fn run(built: &Built, subject: Subject, load: Load, pause_ms: u64) -> Result<Rec
     ];
     let mut process = Process::start(&mut command, lambda.address(), &variables, Stdio::piped())?;
     let mut lines = process.lines()?;
-    let (_, port, _parked) = lambda.init()?;
+    let (port, _parked) = lambda.init()?;
     let port = port.context("it did not subscribe")?;
     let mut answers = Vec::with_capacity(load.batches as usize);
     let mut connection = Delivery::connect(port)?;
@@ -132,29 +121,4 @@ fn run(built: &Built, subject: Subject, load: Load, pause_ms: u64) -> Result<Rec
 /// A port that was free a moment ago: programs that cannot tell theirs need one chosen for them.
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("0.0.0.0:0")?.local_addr()?.port())
-}
-
-/// The body of a batch as production sends them: lines end in `\n`, JSON lines have what managed runtimes write.
-pub(crate) fn batch(format: Format, records: u64) -> String {
-    let mut body = String::from("[");
-    for number in 0..records {
-        let ms = number % 1000;
-        if number > 0 {
-            body.push(',');
-        }
-        let time = format!("2026-07-28T19:02:11.{ms:03}Z");
-        let _ = write!(body, r#"{{"time":"{time}","type":"function","record":"#);
-        let _ = match format {
-            Format::Text => write!(
-                body,
-                r#""{time}\t29b2a6dc-7b47-4f5e-9a16-3f1f0f4f6e59\tINFO\torder {number} stored in table orders\n"}}"#
-            ),
-            Format::Json => write!(
-                body,
-                r#"{{"timestamp":"{time}","level":"INFO","requestId":"29b2a6dc-7b47-4f5e-9a16-3f1f0f4f6e59","message":"order stored","order":{{"number":{number},"lines":3,"total":12.5}},"tags":["orders","eu"]}}}}"#
-            ),
-        };
-    }
-    body.push(']');
-    body
 }

@@ -8,7 +8,8 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    delivery::{self, Connection, Format, Load},
+    batch::{Format, batch},
+    delivery::{self, Connection, Load},
     lambda::{self, Lambda, Route},
     life::micros,
     process::Process,
@@ -33,13 +34,13 @@ pub(crate) fn grow(built: &Built, quick: bool) -> Result<Growth> {
     eprintln!("{most} invocations");
     let invocations = invocations(built, most)?;
     eprintln!("batches, extensions and queues of every size");
-    let mut batch = Vec::new();
+    let mut sizes = Vec::new();
     for records in [1, 10, 100, 1_000, 10_000] {
         let batches = (if quick { 10_000 } else { 100_000 } / records).clamp(4, 2_000);
         let load = Load { format: Format::Text, records, batches, connection: Connection::Kept };
         let received = delivery::deliver(built, OURS_TELEMETRY, load)?;
         let all = (records * batches) as f64;
-        batch.push((records, 1e6 / received.records_per_second, received.cpu / all));
+        sizes.push((records, 1e6 / received.records_per_second, received.cpu / all));
     }
     let mut extensions = Vec::new();
     for count in [1, 2, 5, 10] {
@@ -48,19 +49,19 @@ pub(crate) fn grow(built: &Built, quick: bool) -> Result<Growth> {
     }
     let mut queue = Vec::new();
     let records = 1_000;
-    let size = delivery::batch(Format::Text, records).len() as u64;
+    let size = batch(Format::Text, records).len() as u64;
     for batches in [1, 5, 10, 20, 40] {
         let load = Load { format: Format::Text, records, batches, connection: Connection::Kept };
         let received = delivery::deliver_to_sleeper(built, load, 500)?;
         queue.push((batches, batches * size / 1024, received.footprint.peak_kib));
     }
-    Ok(Growth { invocations, batch, extensions, queue })
+    Ok(Growth { invocations, batch: sizes, extensions, queue })
 }
 
 fn invocations(built: &Built, most: u64) -> Result<Vec<(u64, u64, f64)>> {
     let lambda = Lambda::open()?;
     let process = Process::start(&mut built.command(OURS), lambda.address(), &[], Stdio::null())?;
-    let (_, _, mut poll) = lambda.init()?;
+    let (_, mut poll) = lambda.init()?;
     let mut rows = Vec::new();
     let mut turns = Vec::new();
     let mut next_row = 100;

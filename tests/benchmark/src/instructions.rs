@@ -63,7 +63,7 @@ fn live(built: &Built, subject: Subject, invocations: u64, profile: &Path) -> Re
     command.arg(format!("--log-file={}", report.display())).arg(built.program(subject));
     let process = Process::start(&mut command, lambda.address(), &[], Stdio::null())
         .context("is valgrind installed?")?;
-    let (_, _, mut poll) = lambda.init()?;
+    let (_, mut poll) = lambda.init()?;
     for number in 0..invocations {
         poll.answer(&lambda::invoke(number))?;
         poll = lambda.call(Route::Next)?;

@@ -83,20 +83,17 @@ impl Lambda {
         Ok(call)
     }
 
-    /// Lets an extension register and, if it wants, subscribe. Returns when it registered, the port it wants telemetry on,
-    /// and its first poll.
-    pub(crate) fn init(&self) -> Result<(Instant, Option<u16>, Call)> {
-        let register = self.call(Route::Register)?;
-        let at = register.at;
-        register.answer(&registered())?;
+    /// Lets an extension register and, if it wants, subscribe. Returns the port it wants telemetry on, and its first poll.
+    pub(crate) fn init(&self) -> Result<(Option<u16>, Call)> {
+        self.call(Route::Register)?.answer(&registered())?;
         let call = self.calls.recv_timeout(PATIENCE).context("waiting for the first poll")?;
         match call.route {
-            Route::Next => Ok((at, None, call)),
+            Route::Next => Ok((None, call)),
             Route::Register => bail!("registered twice"),
             Route::Subscribe => {
                 let port = port(&call.body)?;
                 call.answer(&http::answer("", "\"OK\""))?;
-                Ok((at, Some(port), self.call(Route::Next)?))
+                Ok((Some(port), self.call(Route::Next)?))
             }
         }
     }

@@ -3,6 +3,7 @@
 //! The driver plays Lambda on plain sockets. It builds every subject with the same release profile, starts it as a
 //! process, answers its calls and notes when they come. See `docs/figures.md` for what it found.
 
+mod batch;
 mod build_cost;
 mod chart;
 mod compare;
@@ -25,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     build_cost::BuildCost,
-    compare::Extent,
+    compare::{Extent, Half},
     instructions::{BESIDE, Count, OURS_ALL},
     subjects::{Built, Subject},
     targets::Target,
@@ -53,7 +54,11 @@ enum Part {
         write: bool,
     },
     /// Everybody side by side, against the targets.
-    Compare,
+    Compare {
+        /// Only one half of it.
+        #[arg(long)]
+        only: Option<Half>,
+    },
     /// How cost grows.
     Growth,
     /// Clean build times and features.
@@ -89,8 +94,8 @@ fn main() -> Result<()> {
     let built = Built::all("release")?;
     match arguments.part.unwrap_or(Part::All { write: false }) {
         Part::All { write } => all(&built, extent, arguments.quick, write),
-        Part::Compare => {
-            let (text, _, _) = compare(&built, extent, BuildCost::of(&built)?)?;
+        Part::Compare { only } => {
+            let (text, _, _) = compare(&built, Extent { only, ..extent }, BuildCost::of(&built)?)?;
             println!("{text}");
             Ok(())
         }

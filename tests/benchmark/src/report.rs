@@ -124,7 +124,6 @@ pub(crate) fn targets(targets: &[Target]) -> String {
 pub(crate) fn lives(figures: &Comparison) -> String {
     let mut table = Table::new([
         "subject",
-        "start to register, ms",
         "start to first next, ms",
         "event to next p50, µs",
         "p99, µs",
@@ -136,14 +135,14 @@ pub(crate) fn lives(figures: &Comparison) -> String {
     for subject in LIVES {
         let of =
             |figure: fn(&Life) -> f64, decimals| spread(Spread::of(&figures.life(subject, figure)), decimals);
+        let starts: Vec<f64> = figures.starts(subject).iter().map(|micros| micros / 1e3).collect();
         let mut gone = of(|life| life.shutdown / 1e3, 2);
         if figures.was_killed(subject) {
             gone += ", killed";
         }
         table.row([
             &subject,
-            &of(|life| life.start_to_register / 1e3, 2),
-            &of(|life| life.start_to_next / 1e3, 2),
+            &spread(Spread::of(&starts), 2),
             &of(|life| life.event_to_next_p50, 0),
             &of(|life| life.event_to_next_p99, 0),
             &gone,
@@ -167,7 +166,7 @@ pub(crate) fn ratios(figures: &Comparison) -> String {
         let of = |figure: fn(&Life) -> f64| spread(figures.life_ratio(OURS, theirs, figure), 2);
         table.row([
             &theirs,
-            &of(|life| life.start_to_next),
+            &spread(figures.start_ratio(OURS, theirs), 2),
             &of(|life| life.event_to_next_p50),
             &of(|life| life.footprint.peak_kib as f64),
             &of(|life| life.cpu),

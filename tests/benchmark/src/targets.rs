@@ -1,9 +1,10 @@
 //! The figures we are after, and whether they are reached.
 
 use crate::{
+    batch::Format,
     build_cost::BuildCost,
     compare::Comparison,
-    delivery::{self, Connection, Format},
+    delivery::{self, Connection},
     life::Life,
     stats::Spread,
     subjects::{FLOOR, OURS, OURS_TELEMETRY, PEER, REQWEST},
@@ -44,7 +45,7 @@ impl Target {
 }
 
 pub(crate) fn targets(figures: &Comparison, cost: &BuildCost) -> Vec<Target> {
-    let mut targets = of_lives(figures);
+    let mut targets = if figures.has_lives() { of_lives(figures) } else { Vec::new() };
     targets.extend(of_telemetry(figures));
     targets.push(Target {
         figure: "binary size, both with logging".into(),
@@ -64,7 +65,6 @@ pub(crate) fn targets(figures: &Comparison, cost: &BuildCost) -> Vec<Target> {
 }
 
 fn of_lives(figures: &Comparison) -> Vec<Target> {
-    let start = |life: &Life| life.start_to_next;
     let turn = |life: &Life| life.event_to_next_p50;
     let memory = |life: &Life| life.footprint.peak_kib as f64;
     let ms = |subject, figure: fn(&Life) -> f64| {
@@ -76,7 +76,7 @@ fn of_lives(figures: &Comparison) -> Vec<Target> {
         targets.push(Target { figure: figure.into(), against, limit, spread, reason });
     };
     let figure = "process start to first next";
-    let ratio = |theirs| figures.life_ratio(OURS, theirs, start);
+    let ratio = |theirs| figures.start_ratio(OURS, theirs);
     add(figure, REQWEST.name, Limit::AtMost(1.1), ratio(REQWEST), "");
     add(figure, PEER.name, Limit::AtMost(0.75), ratio(PEER), "");
     add(figure, FLOOR.name, Limit::Towards(1.2), ratio(FLOOR), "");

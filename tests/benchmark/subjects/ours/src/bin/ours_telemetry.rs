@@ -4,7 +4,7 @@
 use std::{env, time::Duration};
 
 use lambda_extension::{
-    Config, Error, Extension,
+    Config, Error, Extension, FlushStrategy,
     telemetry::{Batch, Buffering, Category, LogLine, Record, Subscription},
 };
 
@@ -64,5 +64,7 @@ async fn main() -> Result<(), Error> {
         bytes: 0,
         pause: Duration::from_millis(variable("BENCHMARK_PAUSE_MS")),
     };
-    Ok(Config::from_env()?.telemetry(subscription).run(counter).await?)
+    // `End`, because the driver's invocations are too dense for the default to wait for each one's end.
+    let config = Config::from_env()?.telemetry(subscription).flush(FlushStrategy::End);
+    Ok(config.run(counter).await?)
 }
