@@ -112,19 +112,17 @@ fn options(args: &Args) -> TokenStream {
     }
     if let Some(categories) = args.telemetry.value() {
         let categories = categories.iter().map(|category| format_ident!("{category:?}"));
-        set("telemetry", some(quote! { &[#(__lambda_extension::Category::#categories),*] }));
-    }
-    if let Some(buffering) = args.buffering.value() {
+        let buffering = args.buffering.value();
         let limits = [
-            ("max_items", buffering.max_items),
-            ("max_bytes", buffering.max_bytes),
-            ("timeout_ms", buffering.timeout_ms),
+            buffering.and_then(|buffering| buffering.max_items),
+            buffering.and_then(|buffering| buffering.max_bytes),
+            buffering.and_then(|buffering| buffering.timeout_ms),
         ];
-        for (field, limit) in limits {
-            if let Some(limit) = limit.map(Literal::u64_unsuffixed) {
-                set(field, some(quote! { #limit }));
-            }
-        }
+        let limits = limits.map(|limit| optional(limit.map(Literal::u64_unsuffixed)));
+        let subscription = quote! {
+            || __lambda_extension::subscription(&[#(__lambda_extension::Category::#categories),*], #(#limits),*)
+        };
+        set("telemetry", some(subscription));
     }
     if let Some(flush) = args.flush.value() {
         let flush = match flush {
@@ -141,13 +139,14 @@ fn options(args: &Args) -> TokenStream {
         set("logging", quote! { false });
     }
     if args.flavor.value() == Some(&Flavor::MultiThread) {
-        let threads = match args.worker_threads.value().map(|threads| Literal::u64_unsuffixed(*threads)) {
-            Some(threads) => some(quote! { #threads }),
-            None => quote! { ::core::option::Option::None },
-        };
-        set("flavor", quote! { __lambda_extension::Flavor::MultiThread { worker_threads: #threads } });
+        let threads = optional(args.worker_threads.value().map(|threads| Literal::u64_unsuffixed(*threads)));
+        set("runtime", quote! { || __lambda_extension::multi_thread(#threads) });
     }
     quote! { __lambda_extension::Options { #(#fields,)* ..::core::default::Default::default() } }
+}
+
+fn optional(value: Option<Literal>) -> TokenStream {
+    value.map_or_else(|| quote! { ::core::option::Option::None }, |value| some(quote! { #value }))
 }
 
 fn some(value: TokenStream) -> TokenStream {
@@ -250,9 +249,12 @@ mod tests {
         assert_options(
             quote! { telemetry(function), buffering(timeout_ms = 1_000, max_items = 2000) },
             quote! {
-                telemetry: ::core::option::Option::Some(&[__lambda_extension::Category::Function]),
-                max_items: ::core::option::Option::Some(2000),
-                timeout_ms: ::core::option::Option::Some(1000),
+                telemetry: ::core::option::Option::Some(|| __lambda_extension::subscription(
+                    &[__lambda_extension::Category::Function],
+                    ::core::option::Option::Some(2000),
+                    ::core::option::Option::None,
+                    ::core::option::Option::Some(1000)
+                )),
             },
         );
         assert_options(
@@ -277,17 +279,13 @@ mod tests {
         assert_options(
             quote! { flavor = "multi_thread" },
             quote! {
-                flavor: __lambda_extension::Flavor::MultiThread {
-                    worker_threads: ::core::option::Option::None
-                },
+                runtime: || __lambda_extension::multi_thread(::core::option::Option::None),
             },
         );
         assert_options(
             quote! { flavor = "multi_thread", worker_threads = 3 },
             quote! {
-                flavor: __lambda_extension::Flavor::MultiThread {
-                    worker_threads: ::core::option::Option::Some(3)
-                },
+                runtime: || __lambda_extension::multi_thread(::core::option::Option::Some(3)),
             },
         );
     }

@@ -1,6 +1,6 @@
 //! The Extensions API as typed calls, for the event loop and for those who need none.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, pin::Pin, time::Duration};
 
 use reqwest::{
     Method, StatusCode, Url,
@@ -14,6 +14,7 @@ use crate::{
     event::{EventType, NextEvent},
     id::ExtensionId,
     registration::Registration,
+    say,
     telemetry::Subscription,
     wire::{
         self, Destination, ErrorReport, Polled, Refusal, RegisterRequest, RegisterResponse, SubscribeRequest,
@@ -130,7 +131,7 @@ impl Client {
             match self.poll(id).await.map_err(|source| ExtensionError::NextEvent { source })? {
                 Polled::Event(event) => return Ok(event),
                 Polled::Unknown(kind) => {
-                    tracing::warn!(event_type = kind, "Lambda sent an event of an unknown type")
+                    say::warn(format_args!("an event of the unknown type `{kind}` is left out"))
                 }
             }
         }
@@ -139,14 +140,8 @@ impl Client {
     async fn poll(&self, id: &ExtensionId) -> Result<Polled, ApiError> {
         let headers = [(wire::EXTENSION_ID_HEADER, id.as_str())];
         let answer = self.send(Method::GET, wire::NEXT_PATH, &headers, None).await?.expect(StatusCode::OK)?;
-        let mut polled = wire::read_event(&answer.body).map_err(|error| answer.unreadable(error))?;
-        let read = Deadline::received(self.clock);
-        match &mut polled {
-            Polled::Event(NextEvent::Invoke(event)) => event.read = read,
-            Polled::Event(NextEvent::Shutdown(event)) => event.read = read,
-            Polled::Unknown(_) => {}
-        }
-        Ok(polled)
+        wire::read_event(&answer.body, Deadline::received(self.clock))
+            .map_err(|error| answer.unreadable(error))
     }
 
     /// Subscribes to telemetry, which Lambda then delivers to a server of yours on `port`. That must accept connections before
@@ -167,7 +162,6 @@ impl Client {
         for schema_version in wire::TELEMETRY_SCHEMAS {
             match self.try_subscribe(id, subscription, port, schema_version).await {
                 Err(source @ ApiError::Refused { status: 400, .. }) => {
-                    tracing::debug!(schema_version, "Lambda refuses the subscription: {source}");
                     refused.get_or_insert(source);
                 }
                 Err(source) => return Err(ExtensionError::Subscribe { source }),
@@ -249,8 +243,18 @@ impl Client {
         }
     }
 
-    /// One request and its whole answer, whatever its status.
-    async fn send(
+    /// One request and its whole answer, whatever its status. Boxed, or its code would be in each of its callers anew.
+    fn send<'a>(
+        &'a self,
+        method: Method,
+        path: &'a str,
+        headers: &'a [(&'static str, &'a str)],
+        body: Option<Vec<u8>>,
+    ) -> Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>> {
+        Box::pin(self.exchange(method, path, headers, body))
+    }
+
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
@@ -273,10 +277,13 @@ impl Client {
                 ApiError::Broken { url: url.clone(), reason }
             }
         };
-        let response = request.send().await.map_err(broken)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(broken)?.to_vec();
-        Ok(Answer { url, status, headers, body })
+        let mut response = request.send().await.map_err(broken)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
+            body.extend_from_slice(&chunk);
+        }
+        let status = response.status();
+        Ok(Answer { url, status, headers: std::mem::take(response.headers_mut()), body })
     }
 }
 

@@ -28,9 +28,7 @@ impl Clock {
     /// Milliseconds since the Unix epoch; 0 for a clock that is set before it.
     pub(crate) fn now_ms(self) -> u64 {
         match self {
-            Self::System => {
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-            }
+            Self::System => since_epoch_ms(SystemTime::now()).unwrap_or(0),
             Self::Tokio { epoch_ms, origin } => epoch_ms + origin.elapsed().as_millis() as u64,
         }
     }
@@ -40,6 +38,11 @@ impl Clock {
         let Some(instant) = instant else { return 0 };
         self.now_ms() + instant.saturating_duration_since(Instant::now()).as_millis() as u64
     }
+}
+
+/// A time as Lambda's API writes it; `None` before the Unix epoch.
+pub(crate) fn since_epoch_ms(time: SystemTime) -> Option<u64> {
+    time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as u64)
 }
 
 /// How an event's `deadlineMs` is to be read: by which clock, and what that showed when the event came.
@@ -76,3 +79,58 @@ impl Deadline {
         (deadline_ms > self.received_ms).then_some(deadline_ms)
     }
 }
+
+/// The bound of a hook, as the hook is told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Bound {
+    /// 0 where there is none.
+    pub(crate) deadline_ms: u64,
+    read: Deadline,
+}
+
+impl Bound {
+    /// A bound that is set now.
+    pub(crate) fn at(instant: Option<Instant>, clock: Clock) -> Self {
+        Self { deadline_ms: clock.epoch_ms(instant), read: Deadline::received(clock) }
+    }
+
+    pub(crate) fn time(self) -> Option<SystemTime> {
+        self.read.time(self.deadline_ms)
+    }
+
+    pub(crate) fn remaining(self) -> Option<Duration> {
+        self.read.remaining(self.deadline_ms)
+    }
+}
+
+/// The methods of an event that carries the bound of its hook in a field `bound`.
+macro_rules! bounded {
+    ($event:ty) => {
+        impl $event {
+            /// The same event with this deadline, in milliseconds since the Unix epoch: for a unit test of a hook.
+            #[must_use]
+            pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
+                self.bound.deadline_ms = deadline_ms;
+                self
+            }
+
+            pub(crate) fn within(mut self, bound: $crate::clock::Bound) -> Self {
+                self.bound = bound;
+                self
+            }
+
+            /// When the framework drops a hook that still runs; `None` where nothing bounds it.
+            #[must_use]
+            pub fn deadline(&self) -> Option<std::time::SystemTime> {
+                self.bound.time()
+            }
+
+            /// How long until the framework drops a hook that still runs; `None` where nothing bounds it.
+            #[must_use]
+            pub fn remaining(&self) -> Option<std::time::Duration> {
+                self.bound.remaining()
+            }
+        }
+    };
+}
+pub(crate) use bounded;

@@ -9,14 +9,16 @@ use std::{
 
 use tokio::time::Instant;
 
+#[cfg(feature = "simulator")]
+use crate::clock::Clock;
 use crate::{
     client::Client,
-    error::{ExtensionError, chain},
+    error::{ApiError, ExtensionError, chain},
     event::EventType,
     extension::Extension,
     flush::FlushStrategy,
     handle::Handle,
-    registered::Registered,
+    say,
     telemetry::{
         Subscription,
         stream::{Stream, Terms},
@@ -107,7 +109,14 @@ impl Config {
     /// # Errors
     ///
     /// [`ExtensionError::Config`] when `AWS_LAMBDA_RUNTIME_API` is missing or no address, or there is no name to be had.
+    ///
+    /// With the feature `simulator`, and where nothing speaks of Lambda, this does not return: it runs the program
+    /// [under a local Lambda](crate::simulator::door) instead, and ends the process.
     pub fn from_env() -> Result<Self, ExtensionError> {
+        #[cfg(feature = "simulator")]
+        if let Some(code) = crate::simulator::door() {
+            std::process::exit(code.into());
+        }
         Self::from_variables(|name| env::var_os(name), env::args_os().next())
     }
 
@@ -118,7 +127,7 @@ impl Config {
         let text = |name: &str| match variable(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
-            Some(Err(value)) => Err(ExtensionError::config(format!("{name} is not UTF-8: {value:?}"))),
+            Some(Err(_)) => Err(ExtensionError::config(format!("{name} is not UTF-8"))),
         };
         let runtime_api = text(RUNTIME_API)?.ok_or_else(|| ExtensionError::config(NOT_IN_LAMBDA))?;
         let mut config = Self::new(&runtime_api)?;
@@ -218,25 +227,13 @@ impl Config {
         self
     }
 
-    /// Registers the extension, and subscribes to the telemetry this configuration names.
-    ///
-    /// For those who need something between registering and running: the [`Registration`](crate::Registration), or a
-    /// runtime to start beside an internal extension.
-    ///
-    /// # Errors
-    ///
-    /// [`ExtensionError`], saying which step failed. The process should exit then: Lambda fails Init either way.
-    pub async fn register(self) -> Result<Registered, ExtensionError> {
-        Registered::register(self).await
-    }
-
-    /// Registers and runs this extension until SHUTDOWN.
-    ///
-    /// # Errors
-    ///
-    /// As [`register`](Self::register) and [`Registered::run`].
-    pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
-        self.with_defaults::<E>().register().await?.run(extension).await
+    /// The same configuration under a simulator in this process.
+    #[cfg(feature = "simulator")]
+    pub(crate) fn simulated(mut self, clock: Clock, initialization: Initialization) -> Self {
+        self.client = self.client.with_clock(clock);
+        self.initialization = initialization;
+        self.loopback = true;
+        self
     }
 
     /// This configuration, with what the type asks for where nothing was set.
@@ -256,12 +253,11 @@ impl Config {
             )));
         }
         let no_invoke = self.events.as_ref().is_some_and(|events| !events.contains(&EventType::Invoke));
-        if let (true, Some(strategy @ (FlushStrategy::End | FlushStrategy::Adaptive))) =
-            (no_invoke, self.flush)
-        {
-            return Err(ExtensionError::config(format!(
-                "FlushStrategy::{strategy:?} flushes at the end of invocations, and the extension does not register for                  INVOKE; register for it, or choose Periodic or Shutdown"
-            )));
+        if no_invoke && matches!(self.flush, Some(FlushStrategy::End | FlushStrategy::Adaptive)) {
+            return Err(ExtensionError::config(
+                "FlushStrategy::End and Adaptive flush at the end of invocations, and the extension does not register for INVOKE; \
+                 register for it, or choose Periodic or Shutdown",
+            ));
         }
         Ok(())
     }
@@ -291,7 +287,7 @@ impl Config {
             overlapping: self.is_managed(),
             loopback: self.loopback,
         };
-        match Stream::open(subscription, terms, handle.clone()).await {
+        match (subscription.open)(subscription, terms, handle.clone()).await {
             Ok(stream) => Ok(Some(stream)),
             Err(error) => self.without_telemetry(error),
         }
@@ -302,7 +298,7 @@ impl Config {
         match self.policy() {
             ErrorPolicy::Exit => Err(error),
             ErrorPolicy::Continue => {
-                tracing::error!(error = chain(&error).join(": "), "going on without telemetry");
+                say::error(format_args!("going on without telemetry: {}", chain(&error).join(": ")));
                 Ok(None)
             }
         }
@@ -318,6 +314,15 @@ impl Config {
         self.initialization == Initialization::ManagedInstances
     }
 
+    /// Whether a refused registration may be tried again without INVOKE. Managed Instances that do not say what they are
+    /// refuse that, and the refusal leaves the extension unregistered, so that it can ask for less.
+    pub(crate) fn may_ask_for_less(&self, events: &[EventType], refusal: &ApiError) -> bool {
+        refusal.is("Extension.InvalidEventType")
+            && events.contains(&EventType::Invoke)
+            // That one is for an external extension under a wrong name, which no other events would help.
+            && !refusal.says("ShutdownEventNotSupported")
+    }
+
     /// What to register for, by the rules of the kind of extension and of environment.
     pub(crate) fn registered_events(&self) -> Vec<EventType> {
         let allowed = |event: &EventType| match event {
@@ -329,8 +334,9 @@ impl Config {
     }
 }
 
-const NOT_IN_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda. An extension \
-     runs from /opt/extensions beside a function";
+const NOT_IN_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda, which runs \
+     extensions from /opt/extensions. To try one here, build it with lambda_extension's feature `simulator`, or run it \
+     under `lambda-sim`";
 
 /// The name an extension has if nobody says otherwise, for those who need it before there is a configuration.
 #[cfg(feature = "logging")]
@@ -347,10 +353,9 @@ fn file_name(program: Option<&OsStr>) -> Result<String, ExtensionError> {
         .and_then(OsStr::to_str)
         .map(ToOwned::to_owned)
         .ok_or_else(|| {
-            ExtensionError::config(format!(
-                "there is no file name in argv[0] ({program:?}) to register under; set LAMBDA_EXTENSION_NAME to the name \
-                 of the file in /opt/extensions"
-            ))
+            ExtensionError::config(
+                "argv[0] is no file name to register under; set LAMBDA_EXTENSION_NAME to the name of the file in /opt/extensions",
+            )
         })
 }
 

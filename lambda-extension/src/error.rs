@@ -2,8 +2,6 @@
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
-use crate::extension::Hook;
-
 /// What hooks return: any error at all.
 pub type Error = Box<dyn StdError + Send + Sync>;
 
@@ -190,6 +188,48 @@ fn registration_hint(source: &ApiError) -> &'static str {
         ": a function can have ten extensions, internal ones included"
     } else {
         ""
+    }
+}
+
+/// A part of the user's code that the event loop calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Hook {
+    /// The function that makes the extension, in [`Registered::run_with`](crate::Registered::run_with).
+    Constructor,
+    /// [`Extension::on_init`](crate::Extension::on_init).
+    OnInit,
+    /// [`Extension::on_invoke`](crate::Extension::on_invoke).
+    OnInvoke,
+    /// [`Extension::on_telemetry`](crate::Extension::on_telemetry).
+    OnTelemetry,
+    /// [`Extension::on_flush`](crate::Extension::on_flush).
+    OnFlush,
+    /// [`Extension::on_restore`](crate::Extension::on_restore).
+    OnRestore,
+    /// [`Extension::on_shutdown`](crate::Extension::on_shutdown).
+    OnShutdown,
+}
+
+impl Hook {
+    /// The name of the method.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Constructor => "the extension's constructor",
+            Self::OnInit => "on_init",
+            Self::OnInvoke => "on_invoke",
+            Self::OnTelemetry => "on_telemetry",
+            Self::OnFlush => "on_flush",
+            Self::OnRestore => "on_restore",
+            Self::OnShutdown => "on_shutdown",
+        }
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -9,10 +9,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 
 use crate::{
-    clock::Deadline,
+    clock::{Bound, Deadline, bounded},
     id::{FunctionArn, RequestId},
 };
 
@@ -369,15 +372,14 @@ pub struct FlushEvent {
     pub reason: FlushReason,
     /// The invocation that holds the environment, if one does.
     pub request_id: Option<RequestId>,
-    deadline_ms: u64,
-    read: Deadline,
+    bound: Bound,
 }
 
 impl FlushEvent {
     /// An event for a unit test of a hook, without a deadline.
     #[must_use]
     pub fn new(reason: FlushReason) -> Self {
-        Self { reason, request_id: None, deadline_ms: 0, read: Deadline::default() }
+        Self { reason, request_id: None, bound: Bound::default() }
     }
 
     /// The same event within this invocation.
@@ -386,31 +388,9 @@ impl FlushEvent {
         self.request_id = Some(request_id.into());
         self
     }
-
-    /// The same event with this deadline, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-        self.deadline_ms = deadline_ms;
-        self
-    }
-
-    pub(crate) fn within(mut self, (deadline_ms, read): (u64, Deadline)) -> Self {
-        (self.deadline_ms, self.read) = (deadline_ms, read);
-        self
-    }
-
-    /// When the framework drops a flush that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the framework drops a flush that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
+
+bounded!(FlushEvent);
 
 /// The environment was restored from a SnapStart snapshot: connections, credentials, random seeds and whatever
 /// else was made before are stale, and shared with every other environment restored from the same snapshot.
@@ -419,8 +399,7 @@ impl FlushEvent {
 pub struct RestoreEvent {
     /// The log stream of the restored environment, where `platform.restoreStart` has come and says so.
     pub instance_id: Option<String>,
-    deadline_ms: u64,
-    read: Deadline,
+    bound: Bound,
 }
 
 impl RestoreEvent {
@@ -436,36 +415,57 @@ impl RestoreEvent {
         self.instance_id = Some(instance_id.into());
         self
     }
-
-    /// The same event with this deadline, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-        self.deadline_ms = deadline_ms;
-        self
-    }
-
-    pub(crate) fn within(mut self, (deadline_ms, read): (u64, Deadline)) -> Self {
-        (self.deadline_ms, self.read) = (deadline_ms, read);
-        self
-    }
-
-    /// When the framework drops a hook that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the framework drops a hook that still runs; `None` where nothing bounds it.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
+
+bounded!(RestoreEvent);
 
 /// Reads a number of milliseconds in whatever way it is written. A negative one, or none at all, becomes 0, which
 /// is how emulators say that they do not know: a strange deadline must not cost the event.
-fn lenient_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    // A float that is negative or too large saturates.
-    Ok(value.as_u64().or_else(|| value.as_f64().map(|ms| ms as u64)).unwrap_or(0))
+pub(crate) fn lenient_ms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct Ms;
+
+    impl<'de> Visitor<'de> for Ms {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("milliseconds")
+        }
+
+        fn visit_u64<E>(self, ms: u64) -> Result<u64, E> {
+            Ok(ms)
+        }
+
+        fn visit_i64<E>(self, ms: i64) -> Result<u64, E> {
+            Ok(ms.try_into().unwrap_or(0))
+        }
+
+        fn visit_f64<E>(self, ms: f64) -> Result<u64, E> {
+            // A negative one, or one that is too large, saturates.
+            Ok(ms as u64)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<u64, E> {
+            Ok(0)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<u64, E> {
+            Ok(0)
+        }
+
+        fn visit_unit<E>(self) -> Result<u64, E> {
+            Ok(0)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<u64, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(0)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(0)
+        }
+    }
+
+    deserializer.deserialize_any(Ms)
 }

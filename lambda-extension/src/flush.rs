@@ -33,6 +33,18 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 /// How many `runtimeDone` events are remembered that came before their INVOKE.
 const EARLY: usize = 8;
 
+/// How long before a bound a function must have ended for its report to come in time: the 25 ms that a batch is gathered
+/// for, and what its delivery takes.
+const DELIVERY_MS: u64 = 100;
+
+/// An invocation whose end Lambda reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) request_id: RequestId,
+    /// When the function ended, in milliseconds since the Unix epoch, as far as that can be read.
+    pub(crate) time_ms: Option<u64>,
+}
+
 /// What the loop asks before it asks for the next event.
 #[derive(Debug)]
 pub(crate) struct Decision {
@@ -66,8 +78,13 @@ impl Decision {
 
     /// Lambda reports that the function is done with this invocation. True if that is the present one, and if it has not
     /// been reported before.
-    pub(crate) fn runtime_done(&mut self, request_id: RequestId, in_time: bool) -> bool {
-        self.gate.as_mut().is_some_and(|gate| gate.runtime_done(request_id, in_time))
+    pub(crate) fn runtime_done(&mut self, ended: Ended, in_time: bool) -> bool {
+        self.gate.as_mut().is_some_and(|gate| gate.runtime_done(ended, in_time))
+    }
+
+    /// Whether this is the invocation that came last.
+    pub(crate) fn is_present(&self, request_id: &RequestId) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.present.as_ref() == Some(request_id))
     }
 
     /// Whether the end of the present invocation is reported already.
@@ -80,16 +97,20 @@ impl Decision {
         self.flushes_at_end() && self.gate.as_ref().is_some_and(|gate| gate.trusted && !gate.done)
     }
 
-    /// The invocation met its bound while its end was waited for. True if that switches the waiting off.
-    pub(crate) fn missed(&mut self) -> bool {
-        self.gate.as_mut().is_some_and(|gate| std::mem::replace(&mut gate.trusted, false))
+    /// The invocation met its bound, at this time in milliseconds since the Unix epoch, while its end was waited for. True if
+    /// that switches the waiting off.
+    pub(crate) fn missed(&mut self, bound_ms: u64) -> bool {
+        self.gate.as_mut().is_some_and(|gate| gate.missed(bound_ms))
     }
 
     /// Why to flush now, at the end of an invocation; `None` if it is not time yet.
     pub(crate) fn due(&self, requested: bool, now: Instant) -> Option<FlushReason> {
         if self.flushes_at_end() {
             Some(FlushReason::InvocationEnd)
-        } else if self.interval().is_some_and(|interval| now >= self.last_flush + interval) {
+        } else if self
+            .interval()
+            .is_some_and(|interval| now.saturating_duration_since(self.last_flush) >= interval)
+        {
             Some(FlushReason::Interval)
         } else {
             requested.then_some(FlushReason::Requested)
@@ -103,7 +124,7 @@ impl Decision {
             FlushStrategy::Periodic(interval) => interval,
             FlushStrategy::End | FlushStrategy::Adaptive => INTERVAL,
         };
-        Some(self.last_flush + interval)
+        self.last_flush.checked_add(interval)
     }
 
     pub(crate) fn flushed(&mut self, now: Instant) {
@@ -143,32 +164,53 @@ struct Gate {
     early: VecDeque<RequestId>,
     /// False after a report did not come in time, until one does: else every invocation would be held to its bound.
     trusted: bool,
+    /// The invocation whose report did not come in time, and the bound it met.
+    missed: Option<(RequestId, u64)>,
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { present: None, done: false, early: VecDeque::new(), trusted: true }
+        Self { present: None, done: false, early: VecDeque::new(), trusted: true, missed: None }
     }
 }
 
 impl Gate {
     fn invoked(&mut self, request_id: &RequestId) {
         self.done = self.early.contains(request_id);
+        self.trusted |= self.done;
         self.early.retain(|early| early != request_id);
         self.present = Some(request_id.clone());
     }
 
-    fn runtime_done(&mut self, request_id: RequestId, in_time: bool) -> bool {
-        if self.present.as_ref() == Some(&request_id) {
+    fn runtime_done(&mut self, ended: Ended, in_time: bool) -> bool {
+        self.trusted |= self.excuses(&ended);
+        if self.present.as_ref() == Some(&ended.request_id) {
             self.trusted |= in_time;
             return !std::mem::replace(&mut self.done, true);
         }
-        if !self.early.contains(&request_id) {
+        if !self.early.contains(&ended.request_id) {
             if self.early.len() == EARLY {
                 self.early.pop_front();
             }
-            self.early.push_back(request_id);
+            self.early.push_back(ended.request_id);
         }
         false
     }
+
+    fn missed(&mut self, bound_ms: u64) -> bool {
+        self.missed = self.present.clone().map(|present| (present, bound_ms));
+        std::mem::replace(&mut self.trusted, false)
+    }
+
+    /// Whether this is the report that was missed, and the function itself ran until then: it could not have come in time,
+    /// and the next ones will.
+    fn excuses(&self, ended: &Ended) -> bool {
+        let (Some((missed, bound_ms)), Some(time_ms)) = (&self.missed, ended.time_ms) else { return false };
+        *missed == ended.request_id && time_ms + DELIVERY_MS > *bound_ms
+    }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod traces;

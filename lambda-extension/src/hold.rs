@@ -76,7 +76,8 @@ impl Hold {
 
     /// When the next event must be asked for, whatever still runs.
     pub(crate) fn bound(&self) -> Option<Instant> {
-        let money = self.done.map(|done| done + self.max_hold);
+        // An invocation may be held for ever, if its author says so.
+        let money = self.done.and_then(|done| done.checked_add(self.max_hold));
         match (self.deadline, money) {
             (Some(deadline), Some(money)) => Some(deadline.min(money)),
             (deadline, money) => deadline.or(money),
@@ -121,6 +122,18 @@ mod tests {
         assert_eq!(hold.bound(), None);
         hold.function_done(now);
         assert_eq!(hold.bound(), Some(now + MAX_HOLD));
+    }
+
+    #[test]
+    fn a_hold_without_end_is_no_bound() {
+        let now = Instant::now();
+        let mut hold = Hold::invocation(Some(ms(1_000)), Duration::MAX, now);
+        hold.function_done(now);
+        assert_eq!(hold.bound(), Some(now + ms(900)));
+        let plan = ShutdownPlan::new(None, now);
+        let mut hold = Hold::shutdown(&plan);
+        hold.function_done(now);
+        assert_eq!(hold.bound(), Some(plan.hand_on), "a late report of an end changes nothing");
     }
 
     #[test]

@@ -10,10 +10,11 @@ use std::{
 };
 
 use crate::{
-    error::{Error, HookError},
+    error::{Error, Hook, HookError},
     event::{FlushEvent, InvokeEvent, RestoreEvent, ShutdownEvent},
-    extension::{Extension, Hook},
+    extension::Extension,
     registration::Registration,
+    say,
     telemetry::Batch,
 };
 
@@ -85,7 +86,7 @@ impl<T, F: Future<Output = Result<T, Error>>> Future for Contained<F> {
 impl<F> Drop for Contained<F> {
     fn drop(&mut self) {
         if let Err(panic) = drop_contained(self.future.take()) {
-            tracing::error!(error = %panic, "a hook that was dropped at its bound panicked");
+            say::error(format_args!("a hook that was dropped at its bound failed then too: {panic}"));
         }
     }
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     client::Client,
-    clock::Deadline,
+    clock::Bound,
     error::ExtensionError,
     event::NextEvent,
     flush::Decision,
@@ -15,7 +15,8 @@ use crate::{
     id::ExtensionId,
     telemetry::{
         Batch,
-        intake::{Batches, Delivery, Intake, Sign},
+        intake::{Batches, Delivery, Intake},
+        sign::Sign,
     },
 };
 
@@ -115,10 +116,9 @@ impl Inbox {
     }
 
     /// The earlier of `limit` and of the bound of what holds the environment, as hooks are told of it.
-    pub(crate) fn deadline(&self, limit: Option<Instant>) -> (u64, Deadline) {
+    pub(crate) fn bound_of_hook(&self, limit: Option<Instant>) -> Bound {
         let bound = [limit, self.hold_bound()].into_iter().flatten().min();
-        let clock = self.client.clock();
-        (clock.epoch_ms(bound), Deadline::received(clock))
+        Bound::at(bound, self.client.clock())
     }
 
     /// When the next event must be asked for.
@@ -193,7 +193,12 @@ impl Inbox {
                 self.plan = Some(plan);
                 self.handle.stop();
             }
-            Err(_) => {}
+            Err(_) => {
+                // The process is about to leave; a hook that runs gets what it would get after an invocation.
+                let mut hold = Hold::invocation(None, self.max_hold, now);
+                hold.function_done(now);
+                self.hold = Some(hold);
+            }
         }
         self.event = Some(event);
     }
@@ -201,9 +206,15 @@ impl Inbox {
     /// Takes note of what a batch says about the lifecycle. True if the present invocation is over.
     fn signed(&mut self, sign: Sign) -> bool {
         match sign {
-            Sign::RuntimeDone(request_id) => {
+            Sign::FunctionDone(request_id) => {
+                if self.decision.is_present(&request_id) {
+                    self.function_done();
+                }
+                false
+            }
+            Sign::RuntimeDone(ended) => {
                 let in_time = self.hold.is_some_and(|hold| hold.before_deadline(Instant::now()));
-                let over = self.decision.runtime_done(request_id, in_time);
+                let over = self.decision.runtime_done(ended, in_time);
                 if over {
                     self.function_done();
                 }

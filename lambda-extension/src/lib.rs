@@ -1,4 +1,45 @@
-//! Write AWS Lambda extensions in Rust.
+//! Write [AWS Lambda extensions](https://docs.aws.amazon.com/lambda/latest/dg/lambda-extensions.html): you say what yours does,
+//! and this framework registers it, runs the event loop, receives telemetry, knows when it is safe to ask for the next event,
+//! contains errors and panics, and shuts down in time.
+//!
+//! ```no_run
+//! use lambda_extension::{Error, NextEvent};
+//! use tracing::info;
+//!
+//! #[lambda_extension::main]
+//! async fn log_extension(event: NextEvent) -> Result<(), Error> {
+//!     match event {
+//!         NextEvent::Shutdown(event) => info!("{event}"),
+//!         NextEvent::Invoke(event) => info!("{event}"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Four ideas
+//!
+//! - **Events.** Lambda tells an extension of each [`InvokeEvent`] and of the [`ShutdownEvent`]. Asking for the next one also says
+//!   that the extension is done with the last one, and from then on Lambda may freeze its process.
+//! - **An [`Extension`]** is a set of hooks that the event loop calls one at a time: for the events, for telemetry, and for a flush
+//!   while the environment is held. One async function is an extension too: [`extension_fn`], or the attribute
+//!   [`main`](macro@main).
+//! - **[`telemetry`]** is what the function logs and what Lambda reports, delivered in batches. A [`FlushStrategy`] says whether
+//!   the loop waits for the end of an invocation, so that all of it is in the flush, and what that may cost.
+//! - **The simulator** (feature `simulator`) is a local Lambda: for tests, and for
+//!   `cargo run --features simulator`, where a program that finds no Lambda around it is run under a local one.
+//!
+//! # What holds
+//!
+//! Under [`ErrorPolicy::Continue`], the default, the function answers whatever a hook returns, panics with or waits for; what was
+//! accepted as telemetry is handed on or counted in [`Metrics`]. What nothing can contain is a process that ends and a
+//! thread that blocks; build with `panic = "unwind"`.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `logging` | yes | [`logging`]: log lines as Lambda's logging configuration asks |
+//! | `simulator` | no | the local Lambda, and the program `lambda-sim` |
 #![warn(missing_docs, clippy::unwrap_used)]
 
 #[doc(hidden)]
@@ -19,22 +60,22 @@ mod id;
 mod inbox;
 #[cfg(feature = "logging")]
 pub mod logging;
-mod mark;
 mod registered;
 mod registration;
 mod runtime;
+mod say;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;
 mod wire;
 
 pub use config::{Config, ErrorPolicy};
-pub use error::{ApiError, Error, ExtensionError, HookError};
+pub use error::{ApiError, Error, ExtensionError, Hook, HookError};
 pub use event::{
     EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent, ShutdownReason,
     TraceContext,
 };
-pub use extension::{Defaults, Extension, ExtensionFn, HandlerEvent, Hook, extension_fn};
+pub use extension::{Defaults, Extension, ExtensionFn, HandlerEvent, extension_fn};
 pub use flush::FlushStrategy;
 pub use handle::{Handle, Metrics};
 pub use id::{AccountId, ExtensionId, FunctionArn, RequestId};

@@ -1,14 +1,13 @@
 //! An extension that Lambda has registered and that does not run yet.
 
 use crate::{
-    config::{Config, Kind},
+    config::{Config, Initialization},
     error::{Error, ExtensionError},
-    event::EventType,
     extension::Extension,
     handle::Handle,
     registration::Registration,
-    runtime,
-    telemetry::stream::Stream,
+    runtime::{self, Parts},
+    say,
 };
 
 /// An extension that Lambda has registered, and that must now be run: Lambda waits for it to ask for its first event.
@@ -34,33 +33,41 @@ pub struct Registered {
     registration: Registration,
 }
 
-/// What running takes over.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) config: Config,
-    pub(crate) events: Vec<EventType>,
-    pub(crate) registration: Registration,
-    /// Where telemetry comes in, if it is wanted and could be opened.
-    pub(crate) stream: Option<Stream>,
+impl Config {
+    /// Registers the extension.
+    ///
+    /// For those who need something between registering and running: the [`Registration`](crate::Registration), or a
+    /// runtime to start beside an internal extension.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError`], saying which step failed. The process should exit then: Lambda fails Init either way.
+    pub async fn register(self) -> Result<Registered, ExtensionError> {
+        Registered::register(self).await
+    }
+
+    /// Registers and runs this extension until SHUTDOWN.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register) and [`Registered::run`].
+    pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
+        self.with_defaults::<E>().register().await?.run(extension).await
+    }
 }
 
 impl Registered {
-    pub(crate) async fn register(config: Config) -> Result<Self, ExtensionError> {
+    pub(crate) async fn register(mut config: Config) -> Result<Self, ExtensionError> {
         config.validate()?;
         let mut events = config.registered_events();
         let handle = Handle::default();
         // Before registering: Lambda may start the function at once, and everybody's time is short from then on.
         let stream = config.open_stream(&events, &handle).await?;
         let registration = match config.client.register(&config.name, &events).await {
-            // Managed Instances that do not say so refuse INVOKE; state is unchanged, so asking for less is allowed.
-            Err(ExtensionError::Register { source, .. })
-                if source.is("Extension.InvalidEventType")
-                    && config.kind == Kind::External
-                    && events.contains(&EventType::Invoke)
-                    && !source.says("SHUTDOWN") =>
-            {
-                tracing::warn!("Lambda refuses INVOKE here ({source}); registering for SHUTDOWN only");
-                events = vec![EventType::Shutdown];
+            Err(ExtensionError::Register { source, .. }) if config.may_ask_for_less(&events, &source) => {
+                say::warn(format_args!("Lambda refuses INVOKE here ({source}); registering without it"));
+                config.initialization = Initialization::ManagedInstances;
+                events = config.registered_events();
                 config.client.register(&config.name, &events).await?
             }
             other => other?,
@@ -87,7 +94,7 @@ impl Registered {
     /// [`ExtensionError::NextEvent`] when the poll breaks, and under [`ErrorPolicy::Exit`](crate::ErrorPolicy::Exit) whatever failed. It has been
     /// reported to Lambda already; the process should exit with another code than 0.
     pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
-        self.run_with(async |_| Ok::<_, Error>(extension)).await
+        runtime::run(self.parts::<E>().await?, extension).await
     }
 
     /// Makes the extension and [runs](Self::run) it. `construct` may take its time: the function's runtime starts meanwhile. It
@@ -96,30 +103,35 @@ impl Registered {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn run_with<E, F, Fut, Err>(mut self, construct: F) -> Result<(), ExtensionError>
+    pub async fn run_with<E, F, Fut, Err>(self, construct: F) -> Result<(), ExtensionError>
     where
         E: Extension,
         F: FnOnce(Registration) -> Fut + Send,
         Fut: Future<Output = Result<E, Err>> + Send,
         Err: Into<Error>,
     {
-        let mut parts = self.parts.take().expect("only running takes the parts, and it takes `self` too");
+        runtime::run_with(self.parts::<E>().await?, construct).await
+    }
+
+    /// What there is to run an extension of this type with.
+    async fn parts<E: Extension>(mut self) -> Result<Parts, ExtensionError> {
+        let mut parts = self.parts.take().expect("only this takes the parts, and it takes `self` too");
         let undecided = parts.config.telemetry.is_none();
         parts.config = parts.config.with_defaults::<E>();
         if undecided {
             parts.stream = parts.config.open_stream(&parts.events, &parts.registration.handle()).await?;
         }
-        runtime::run(parts, construct).await
+        Ok(parts)
     }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         if self.parts.is_some() {
-            tracing::error!(
+            say::error(format_args!(
                 "a registered extension was dropped without being run: it will never ask for an event, and Lambda holds \
                  every invocation to its timeout. Call `run` on what `register` returns"
-            );
+            ));
         }
     }
 }

@@ -8,16 +8,16 @@ use tracing::{Instrument, Span};
 use crate::{
     client::Subscribed,
     config::{Config, ErrorPolicy, Initialization, Kind},
-    error::{Error, ExtensionError, HookError, chain},
+    error::{Error, ExtensionError, Hook, HookError, chain},
     event::{EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent},
-    extension::{Extension, Hook},
-    flush::Decision,
+    extension::Extension,
+    flush::{self, Decision},
     handle::Handle,
     hook::{Call, Contained, drop_contained},
     id::RequestId,
     inbox::{Happening, Inbox},
-    registered::Parts,
     registration::Registration,
+    say,
     telemetry::{
         Batch,
         feedback::{Feedback, Verdict},
@@ -32,27 +32,44 @@ const QUIET: Duration = Duration::from_millis(30);
 /// How long Lambda may take to accept the report of an error, before the process leaves without.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a registered extension from its construction to its end, and reports to Lambda if it fails.
-pub(crate) async fn run<E, F, Fut, Err>(parts: Parts, construct: F) -> Result<(), ExtensionError>
+/// A registered extension, ready to be run.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) events: Vec<EventType>,
+    pub(crate) registration: Registration,
+    /// Where telemetry comes in, if it is wanted and could be opened.
+    pub(crate) stream: Option<Stream>,
+}
+
+/// Runs a registered extension to its end, and reports to Lambda if it fails.
+pub(crate) async fn run<E: Extension>(parts: Parts, extension: E) -> Result<(), ExtensionError> {
+    let (mut life, stream) = Life::begin(parts);
+    life.extension = Some(extension);
+    let result = async {
+        life.subscribe(stream).await?;
+        life.live().await
+    };
+    let result = result.await;
+    life.end(result).await
+}
+
+/// Constructs a registered extension, and runs it likewise.
+pub(crate) async fn run_with<E, F, Fut, Err>(parts: Parts, construct: F) -> Result<(), ExtensionError>
 where
     E: Extension,
     F: FnOnce(Registration) -> Fut + Send,
     Fut: Future<Output = Result<E, Err>> + Send,
     Err: Into<Error>,
 {
-    if cfg!(panic = "abort") {
-        tracing::warn!(
-            "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. Set \
-             panic = \"unwind\" in the release profile"
-        );
-    }
-    let Parts { config, events, registration, stream } = parts;
-    let mut life = Life::new(config, &events, registration);
-    let result = life.live(stream, construct).await;
-    if let Err(error) = &result {
-        life.report(error).await;
-    }
-    result
+    let (mut life, stream) = Life::begin(parts);
+    let result = async {
+        life.subscribe(stream).await?;
+        life.construct(construct).await?;
+        life.live().await
+    };
+    let result = result.await;
+    life.end(result).await
 }
 
 /// One life of an extension, from its registration to SHUTDOWN.
@@ -73,15 +90,22 @@ struct Life<E> {
 }
 
 impl<E: Extension> Life<E> {
-    fn new(config: Config, events: &[EventType], registration: Registration) -> Self {
+    fn begin(parts: Parts) -> (Self, Option<Stream>) {
+        if cfg!(panic = "abort") {
+            say::warn(format_args!(
+                "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. \
+                 Set panic = \"unwind\" in the release profile"
+            ));
+        }
+        let Parts { config, events, registration, stream } = parts;
         let handle = registration.handle();
-        Self {
+        let life = Self {
             extension: None,
             inbox: Inbox::new(
                 config.client.clone(),
                 registration.extension_id.clone(),
                 handle.clone(),
-                Decision::new(config.flush_strategy(events), Instant::now()),
+                Decision::new(config.flush_strategy(&events), Instant::now()),
                 config.max_hold,
             ),
             listener: None,
@@ -91,19 +115,62 @@ impl<E: Extension> Life<E> {
             handle,
             registration,
             config,
-        }
+        };
+        (life, stream)
     }
 
-    async fn live<F, Fut, Err>(&mut self, stream: Option<Stream>, construct: F) -> Result<(), ExtensionError>
+    /// Reports a failure to Lambda: whatever it was, here and nowhere else.
+    async fn end(&mut self, result: Result<(), ExtensionError>) -> Result<(), ExtensionError> {
+        if let Err(error) = &result {
+            self.report(error).await;
+        }
+        result
+    }
+
+    /// Has telemetry delivered to the stream, if one is open for it.
+    async fn subscribe(&mut self, stream: Option<Stream>) -> Result<(), ExtensionError> {
+        let Some(stream) = stream else { return Ok(()) };
+        let subscribed = stream.subscribe(self.inbox.client(), &self.registration.extension_id).await;
+        match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error))? {
+            Some(Subscribed::Delivering) => {
+                if stream.reports_ends {
+                    self.inbox.decision.expect_reports();
+                }
+                self.inbox.intake = Some(stream.intake);
+                self.listener = Some(stream.listener);
+            }
+            Some(Subscribed::NotSupported) => {
+                say::warn(format_args!("there is no telemetry here: this emulator has none"));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Makes the extension. Where that fails and the policy is to go on, there is none.
+    async fn construct<F, Fut, Err>(&mut self, construct: F) -> Result<(), ExtensionError>
     where
         F: FnOnce(Registration) -> Fut + Send,
         Fut: Future<Output = Result<E, Err>> + Send,
         Err: Into<Error>,
     {
-        if let Some(stream) = stream {
-            self.subscribe(stream).await?;
+        let registration = self.registration.clone();
+        let constructing = async move { construct(registration).await.map_err(Into::into) };
+        let limit = self.init_bound();
+        let constructed =
+            attend(&mut self.inbox, constructing, limit).instrument(hook_span(Hook::Constructor)).await;
+        self.extension = self.judge(Hook::Constructor, constructed)?;
+        Ok(())
+    }
+
+    async fn live(&mut self) -> Result<(), ExtensionError> {
+        let initialised = self.call(Call::Init(self.registration.clone()), self.init_bound()).await?;
+        if initialised.is_none() {
+            self.drop_extension();
+            say::error(format_args!(
+                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
+            ));
         }
-        self.init(construct, self.config.started + self.config.init_timeout).await?;
         loop {
             match self.next_event().await? {
                 NextEvent::Invoke(event) => {
@@ -115,46 +182,8 @@ impl<E: Extension> Life<E> {
         }
     }
 
-    /// Has telemetry delivered to the stream that is open for it.
-    async fn subscribe(&mut self, stream: Stream) -> Result<(), ExtensionError> {
-        let subscribed = stream.subscribe(self.inbox.client(), &self.registration.extension_id).await;
-        match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error))? {
-            Some(Subscribed::Delivering) => {
-                if stream.reports_ends {
-                    self.inbox.decision.expect_reports();
-                }
-                self.inbox.intake = Some(stream.intake);
-                self.listener = Some(stream.listener);
-            }
-            Some(Subscribed::NotSupported) => {
-                tracing::warn!("there is no telemetry here: this emulator has none")
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// Constructs and initialises the extension. Where that fails and the policy is to go on, there is none.
-    async fn init<F, Fut, Err>(&mut self, construct: F, bound: Instant) -> Result<(), ExtensionError>
-    where
-        F: FnOnce(Registration) -> Fut + Send,
-        Fut: Future<Output = Result<E, Err>> + Send,
-        Err: Into<Error>,
-    {
-        let registration = self.registration.clone();
-        let constructing = async move { construct(registration).await.map_err(Into::into) };
-        let constructed =
-            attend(&mut self.inbox, constructing, Some(bound)).instrument(hook_span(Hook::Constructor)).await;
-        self.extension = self.judge(Hook::Constructor, constructed)?;
-        if self.call(Call::Init(self.registration.clone()), Some(bound)).await?.is_none() {
-            if let Err(panic) = drop_contained(self.extension.take()) {
-                tracing::error!(error = %panic, "dropping the extension failed");
-            }
-            tracing::error!(
-                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
-            );
-        }
-        Ok(())
+    fn init_bound(&self) -> Option<Instant> {
+        self.config.started.checked_add(self.config.init_timeout)
     }
 
     /// Asks for the next event and waits for it, handing on the telemetry that comes meanwhile.
@@ -173,12 +202,12 @@ impl<E: Extension> Life<E> {
                 biased;
                 happening = self.inbox.happening(batches, timer) => match happening {
                     Happening::Batch(batch) => self.hand_on(batch).await?,
-                    Happening::Bound => self.flush(FlushReason::Interval, None, None).await?,
+                    Happening::Bound => self.flush_awake(FlushReason::Interval).await?,
                     Happening::Event | Happening::RuntimeDone => {}
                 },
                 () = handle.flush_requested(), if self.config.is_managed() => {
                     if self.handle.take_flush_request() {
-                        self.flush(FlushReason::Requested, None, None).await?;
+                        self.flush_awake(FlushReason::Requested).await?;
                     }
                 }
             }
@@ -200,7 +229,9 @@ impl<E: Extension> Life<E> {
         match self.inbox.decision.due(requested, Instant::now()) {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
-                tracing::warn!(%request_id, "no time is left in this invocation to flush; the data waits for the next one");
+                say::warn(format_args!(
+                    "{request_id}: no time is left to flush; the data waits for the next invocation"
+                ));
                 Ok(())
             }
             Some(reason) => self.flush(reason, Some(request_id), None).await,
@@ -212,17 +243,19 @@ impl<E: Extension> Life<E> {
     /// comes meanwhile.
     async fn await_function(&mut self, request_id: &RequestId) -> Result<(), ExtensionError> {
         // Where the deadline is unknown, the wait needs a bound of its own.
-        let limit = self.inbox.hold_bound().is_none().then(|| Instant::now() + self.inbox.max_hold());
+        let unbounded = self.inbox.hold_bound().is_none();
+        let limit = unbounded.then(|| Instant::now().checked_add(self.inbox.max_hold())).flatten();
         while self.inbox.decision.waits() {
             match self.inbox.happening(Batches::Take, limit).await {
                 Happening::Batch(batch) => self.hand_on(batch).await?,
                 Happening::Bound => {
                     self.handle.count(|metrics| metrics.missed_runtime_done += 1);
-                    if self.inbox.decision.missed() {
-                        tracing::warn!(
-                            %request_id,
-                            "platform.runtimeDone did not come in time; invocations are not held for it until one does"
-                        );
+                    let bound_ms = self.inbox.client().clock().now_ms();
+                    if self.inbox.decision.missed(bound_ms) {
+                        say::warn(format_args!(
+                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one \
+                             does, or the function is known to have run until then"
+                        ));
                     }
                 }
                 Happening::Event | Happening::RuntimeDone => {}
@@ -244,10 +277,14 @@ impl<E: Extension> Life<E> {
         let flushed = self.flush(FlushReason::Shutdown, None, Some(plan.flush(Instant::now()))).await;
         result = result.and(flushed);
         let ended = self.call(Call::Shutdown(event), Some(plan.end)).await.map(drop);
-        if let Err(panic) = drop_contained(self.extension.take()) {
-            tracing::error!(error = %panic, "dropping the extension failed");
-        }
+        self.drop_extension();
         result.and(ended)
+    }
+
+    fn drop_extension(&mut self) {
+        if let Err(panic) = drop_contained(self.extension.take()) {
+            say::error(format_args!("dropping the extension failed: {panic}"));
+        }
     }
 
     /// Takes in telemetry until it is quiet, or until `accept`; then closes the listener and hands on the rest.
@@ -278,7 +315,7 @@ impl<E: Extension> Life<E> {
         if !std::mem::take(&mut self.restore_pending) {
             return Ok(());
         }
-        let mut event = RestoreEvent::new().within(self.inbox.deadline(None));
+        let mut event = RestoreEvent::new().within(self.inbox.bound_of_hook(None));
         event.instance_id = self.inbox.take_restored_instance();
         self.call(Call::Restore(event), None).await.map(drop)
     }
@@ -292,7 +329,7 @@ impl<E: Extension> Life<E> {
             self.handle.count_dropped(batch.len());
             return Ok(());
         }
-        let batch = batch.within(self.inbox.deadline(None));
+        let batch = batch.within(self.inbox.bound_of_hook(None));
         let records = batch.len() as u64;
         self.handle.count(|metrics| {
             metrics.batches += 1;
@@ -308,12 +345,17 @@ impl<E: Extension> Life<E> {
         }
         let verdict = self.feedback.judge(Instant::now());
         if verdict == (Verdict::LeaveOut { first: true }) {
-            tracing::warn!(
+            say::warn(format_args!(
                 "lines of extensions keep coming while no invocation goes on: this extension seems to write some for each \
                  batch it gets, without the mark of lambda_extension::logging. From here on one batch a second is handed on"
-            );
+            ));
         }
         verdict != Verdict::HandOn
+    }
+
+    /// A flush in an environment that nothing holds, because it is never frozen. It has until the next one is due.
+    async fn flush_awake(&mut self, reason: FlushReason) -> Result<(), ExtensionError> {
+        self.flush(reason, None, Some(Instant::now() + flush::INTERVAL)).await
     }
 
     async fn flush(
@@ -322,7 +364,7 @@ impl<E: Extension> Life<E> {
         request_id: Option<RequestId>,
         limit: Option<Instant>,
     ) -> Result<(), ExtensionError> {
-        let mut event = FlushEvent::new(reason).within(self.inbox.deadline(limit));
+        let mut event = FlushEvent::new(reason).within(self.inbox.bound_of_hook(limit));
         event.request_id = request_id;
         self.inbox.decision.flushed(Instant::now());
         if self.call(Call::Flush(event), limit).await?.is_some() {
@@ -353,7 +395,10 @@ impl<E: Extension> Life<E> {
         match self.config.policy() {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
-                tracing::error!(error = chain(&error).join(": "), "{hook} failed; the function goes on");
+                say::error(format_args!(
+                    "{hook} failed, and the function goes on: {}",
+                    chain(&error).join(": ")
+                ));
                 Ok(None)
             }
         }
@@ -381,7 +426,7 @@ impl<E: Extension> Life<E> {
             Ok(Err(refused)) => &chain(refused).join(": "),
             Err(_) => &"no answer",
         };
-        tracing::warn!("Lambda did not take the report of the error: {unreported}");
+        say::warn(format_args!("Lambda did not take the report of the error: {unreported}"));
     }
 }
 

@@ -1,26 +1,25 @@
 //! A batch of telemetry as it was delivered.
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
-    clock::Deadline,
-    mark,
+    clock::{self, Bound, bounded},
+    flush::Ended,
     telemetry::{
         Category,
         correlation::Correlation,
-        cut::{Cut, Head},
-        event::Event,
-        intake::Sign,
+        cut::Cut,
+        event::{self, Event},
+        head::Head,
         lenient::FromRaw,
+        mark::Mark,
         record::{
-            PlatformLogsDropped, PlatformRestoreStart, PlatformRuntimeDone, PlatformStart, Record, category,
+            InitType, PlatformInitStart, PlatformLogsDropped, PlatformRestoreStart, PlatformRuntimeDone,
+            PlatformStart, Record, category,
         },
+        sign::Sign,
         subscription::Categories,
     },
 };
@@ -54,8 +53,7 @@ pub struct Batch {
     filter: Option<Arc<Filter>>,
     /// Where in the sequence of invocations the batch begins.
     correlation: Correlation,
-    deadline_ms: u64,
-    read: Deadline,
+    bound: Bound,
 }
 
 /// What of a batch is for the extension: the loop subscribes to `platform` for itself, and the extension's own log lines would
@@ -63,31 +61,19 @@ pub struct Batch {
 #[derive(Debug)]
 pub(crate) struct Filter {
     wanted: Categories,
-    /// What the records of the extension's own lines begin with.
-    own: [String; 3],
+    own: Mark,
 }
 
 impl Filter {
     pub(crate) fn new(wanted: Categories, name: &str) -> Self {
-        let [text, json] = [mark::text(name), mark::json(name)];
-        // JSON lines come as objects, or as text where the log format is text, or where an emulator knows no better.
-        Self { wanted, own: [beginning_of_text(&text), beginning_of_text(&json), json] }
+        Self { wanted, own: Mark::new(name) }
     }
 
     fn passes(&self, head: &Head<'_>, kind: &str) -> bool {
         let Some(category) = category(kind) else { return true };
-        let own =
-            || head.record.is_some_and(|record| self.own.iter().any(|mark| record.get().starts_with(mark)));
+        let own = || head.record.is_some_and(|record| self.own.is_on(record.get()));
         self.wanted.contains(category) && !(category == Category::Extension && own())
     }
-}
-
-/// What a line with this beginning looks like as a JSON string.
-fn beginning_of_text(beginning: &str) -> String {
-    let mut json = serde_json::Value::from(beginning).to_string();
-    // The closing quote: the line goes on.
-    json.pop();
-    json
 }
 
 impl Batch {
@@ -99,18 +85,7 @@ impl Batch {
     }
 
     pub(crate) fn new(cut: Cut, filter: Option<Arc<Filter>>) -> Self {
-        Self {
-            cut: Arc::new(cut),
-            filter,
-            correlation: Correlation::default(),
-            deadline_ms: 0,
-            read: Deadline::default(),
-        }
-    }
-
-    pub(crate) fn within(mut self, (deadline_ms, read): (u64, Deadline)) -> Self {
-        (self.deadline_ms, self.read) = (deadline_ms, read);
-        self
+        Self { cut: Arc::new(cut), filter, correlation: Correlation::default(), bound: Bound::default() }
     }
 
     /// Puts the batch into the sequence of batches, and gives what it says about the lifecycle.
@@ -154,23 +129,13 @@ impl Batch {
         self.cut.bytes()
     }
 
-    /// When the framework drops the hook that handles this batch; `None` while nothing holds the environment.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the framework drops the hook that handles this batch; `None` while nothing holds the environment.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
-
     fn passes(&self, index: usize) -> bool {
         let Some(filter) = &self.filter else { return true };
         self.cut.head(index).is_none_or(|head| filter.passes(&head, &kind(&head)))
     }
 }
+
+bounded!(Batch);
 
 /// The events of a [`Batch`].
 #[derive(Clone, Debug)]
@@ -218,21 +183,190 @@ fn sign(head: &Head<'_>, correlation: &mut Correlation) -> Option<Sign> {
     let record = head.record?.get();
     match &*kind(head) {
         "platform.start" => {
-            correlation.started(PlatformStart::from_raw(record)?.request_id.as_deref()?);
+            let start = PlatformStart::from_raw(record)?;
+            correlation.started(start.request_id.as_deref()?, &text(head.time));
             None
         }
         "platform.runtimeDone" => {
             let request_id = PlatformRuntimeDone::from_raw(record)?.request_id?;
-            correlation.done(&request_id, &text(head.time));
-            Some(Sign::RuntimeDone(request_id.into_owned().into()))
+            let time = text(head.time);
+            correlation.done(&request_id, &time);
+            let time_ms = event::timestamp(&time).and_then(clock::since_epoch_ms);
+            Some(Sign::RuntimeDone(Ended { request_id: request_id.into_owned().into(), time_ms }))
+        }
+        "platform.initStart" => {
+            let start = PlatformInitStart::from_raw(record)?;
+            if start.initialization_type == Some(InitType::ManagedInstances) {
+                correlation.overlap();
+            }
+            None
         }
         "platform.restoreStart" => {
             let instance_id = PlatformRestoreStart::from_raw(record)?.instance_id.map(Cow::into_owned);
             Some(Sign::RestoreStart { instance_id })
         }
         "platform.logsDropped" => {
+            correlation.lost();
             PlatformLogsDropped::from_raw(record)?.dropped_records.map(Sign::LogsDropped)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What of these batches, one after another, is attributed to which invocation: the function's lines with their owner.
+    fn attributed(overlapping: bool, bodies: &[&str]) -> Vec<(String, Option<String>)> {
+        let mut correlation = Correlation::new(overlapping);
+        let mut lines = Vec::new();
+        for body in bodies {
+            let mut batch = Batch::new(Cut::array(Bytes::copy_from_slice(body.as_bytes())), None);
+            batch.follow(&mut correlation);
+            for event in batch.events() {
+                if let Record::Function(line) | Record::Extension(line) = &event.record {
+                    lines.push((
+                        line.raw().trim_matches('"').to_owned(),
+                        event.request_id().map(|id| id.to_string()),
+                    ));
+                }
+            }
+        }
+        lines
+    }
+
+    fn owners(overlapping: bool, bodies: &[&str]) -> Vec<Option<String>> {
+        attributed(overlapping, bodies).into_iter().map(|(_, owner)| owner).collect()
+    }
+
+    fn event(ms: u32, kind: &str, record: &str) -> String {
+        format!(r#"{{"time":"2026-07-28T19:02:11.{ms:03}Z","type":"{kind}","record":{record}}}"#)
+    }
+
+    fn start(ms: u32, id: &str) -> String {
+        event(ms, "platform.start", &format!(r#"{{"requestId":"{id}"}}"#))
+    }
+
+    fn done(ms: u32, id: &str) -> String {
+        event(ms, "platform.runtimeDone", &format!(r#"{{"requestId":"{id}","status":"success"}}"#))
+    }
+
+    fn line(ms: u32) -> String {
+        event(ms, "function", "\"a line\\n\"")
+    }
+
+    fn batch(events: &[String]) -> String {
+        format!("[{}]", events.join(","))
+    }
+
+    fn a() -> Option<String> {
+        Some("A".to_owned())
+    }
+
+    fn b() -> Option<String> {
+        Some("B".to_owned())
+    }
+
+    #[test]
+    fn a_line_belongs_to_the_invocation_that_goes_on_also_across_batches() {
+        let bodies = [
+            batch(&[line(0), start(1, "A"), line(2)]),
+            batch(&[line(3)]),
+            batch(&[line(4), done(5, "A"), line(6), start(7, "B"), line(8)]),
+        ];
+        let bodies: Vec<_> = bodies.iter().map(String::as_str).collect();
+        assert_eq!(owners(false, &bodies), [None, a(), a(), a(), None, b()]);
+    }
+
+    #[test]
+    fn a_line_that_changed_places_with_the_end_in_the_same_millisecond_belongs_to_the_invocation() {
+        let body = batch(&[start(1, "A"), done(5, "A"), line(5), line(6)]);
+        assert_eq!(owners(false, &[&body]), [a(), None]);
+    }
+
+    #[test]
+    fn a_batch_delivered_twice_takes_no_line_from_the_invocation_that_goes_on() {
+        let first = batch(&[start(1, "A"), line(2), done(3, "A")]);
+        let next = batch(&[start(7, "B"), line(8)]);
+        assert_eq!(owners(false, &[&first, &next, &first, &batch(&[line(9)])]), [a(), b(), None, b()]);
+    }
+
+    #[test]
+    fn a_redelivered_start_does_not_begin_an_invocation_again() {
+        let first = batch(&[start(1, "A"), done(3, "A")]);
+        assert_eq!(owners(false, &[&first, &first, &batch(&[line(9)])]), [None]);
+    }
+
+    #[test]
+    fn nothing_is_certain_after_lambda_dropped_records() {
+        let dropped = event(3, "platform.logsDropped", r#"{"droppedRecords":9}"#);
+        let body = batch(&[start(1, "A"), line(2), dropped, line(4), start(5, "B"), line(6)]);
+        assert_eq!(owners(false, &[&body]), [a(), None, b()]);
+    }
+
+    #[test]
+    fn a_line_whose_time_cannot_be_read_is_attributed_to_nobody() {
+        let strange = r#"{"time":17,"type":"function","record":"x"}"#.to_owned();
+        assert_eq!(owners(false, &[&batch(&[start(1, "A"), strange])]), [None]);
+    }
+
+    #[test]
+    fn text_is_attributed_to_nobody_on_managed_instances_however_that_is_known() {
+        let body = batch(&[start(1, "A"), line(2)]);
+        assert_eq!(owners(true, &[&body]), [None]);
+        let init = event(0, "platform.initStart", r#"{"initializationType":"lambda-managed-instances"}"#);
+        assert_eq!(owners(false, &[&batch(&[init]), &body]), [None]);
+    }
+
+    #[test]
+    fn a_json_line_names_its_invocation_by_either_key() {
+        for (record, owner) in [
+            (r#"{"requestId":"B","nested":{"requestId":"C"}}"#, b()),
+            (r#"{"level":"INFO","AWSRequestId":"B"}"#, b()),
+            (r#"{"level":"INFO"}"#, a()),
+            (r#"{"requestId":null}"#, a()),
+            (r#"{"requestId":"A","requestId":"B"}"#, a()),
+        ] {
+            let body = batch(&[start(1, "A"), event(2, "function", record)]);
+            assert_eq!(owners(false, &[&body]), [owner], "{record}");
+        }
+        assert_eq!(owners(true, &[&batch(&[event(2, "function", r#"{"requestId":"B"}"#)])]), [b()]);
+    }
+
+    #[test]
+    fn lines_of_extensions_belong_to_no_invocation_unless_they_say_so() {
+        let body = batch(&[start(1, "A"), event(2, "extension", "\"text\"")]);
+        assert_eq!(owners(false, &[&body]), [None]);
+    }
+
+    #[test]
+    fn own_lines_are_left_out_in_every_form_and_no_others() {
+        let own = [
+            r#""[my-\"ext] text\n""#,
+            r#"{"extension":"my-\"ext","level":"INFO"}"#,
+            // The oldest schema has JSON lines as text.
+            r#""{\"extension\":\"my-\\\"ext\",\"level\":\"INFO\"}\n""#,
+        ];
+        let others = [
+            r#""[my-ext-2] text\n""#,
+            r#""[my-\"ext]text\n""#,
+            r#""text [my-\"ext] \n""#,
+            r#"{"extension":"my-ext-2","level":"INFO"}"#,
+            r#"{"level":"INFO","extension":"my-\"ext"}"#,
+        ];
+        let records: Vec<_> = own.iter().chain(&others).map(|record| event(1, "extension", record)).collect();
+        let filter = Filter::new([Category::Extension, Category::Function].into_iter().collect(), "my-\"ext");
+        let mut events = records.clone();
+        // The function may write what it likes.
+        events.push(event(1, "function", own[0]));
+        events.push(start(1, "A"));
+        let body = batch(&events);
+        let batch = Batch::new(Cut::array(Bytes::from(body.clone())), Some(Arc::new(filter)));
+        let kept: Vec<_> =
+            batch.events().map(|event| String::from_utf8_lossy(event.raw()).into_owned()).collect();
+        assert_eq!(kept, [&records[own.len()..], &events[records.len()..=records.len()]].concat());
+        assert_eq!(batch.len(), kept.len());
+        assert_eq!(batch.as_bytes(), body.as_bytes(), "the body is untouched");
     }
 }

@@ -3,21 +3,13 @@
 use std::{fmt, ops::Range, sync::OnceLock};
 
 use bytes::Bytes;
-use memchr::memmem;
 use self_cell::self_cell;
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
 use serde_json::value::RawValue;
 
-/// The three fields of an event, as they lie in the batch.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Head<'a> {
-    pub(crate) time: Option<&'a RawValue>,
-    pub(crate) kind: Option<&'a RawValue>,
-    pub(crate) record: Option<&'a RawValue>,
-}
+use crate::telemetry::{
+    head::{Head, text},
+    pieces::{self, trim},
+};
 
 type Heads<'a> = Vec<Head<'a>>;
 
@@ -45,10 +37,11 @@ pub(crate) enum Cut {
 impl Cut {
     /// Cuts a JSON array of events. Whatever else it may be is cut as if it were one, and nothing is left out.
     pub(crate) fn array(bytes: Bytes) -> Self {
-        match Whole::try_new_or_recover(bytes, |bytes| serde_json::from_slice(bytes)) {
+        // As text, because what is skipped would not be checked for UTF-8 otherwise.
+        match Whole::try_new_or_recover(bytes, |bytes| serde_json::from_str(text(bytes)?)) {
             Ok(whole) => Self::Whole { whole, ranges: OnceLock::new() },
             Err((bytes, _)) => {
-                let ranges = pieces(&bytes);
+                let ranges = pieces::of(&bytes);
                 Self::Pieces { bytes, ranges }
             }
         }
@@ -86,7 +79,7 @@ impl Cut {
     pub(crate) fn head(&self, index: usize) -> Option<Head<'_>> {
         match self {
             Self::Whole { whole, .. } => Some(whole.borrow_dependent()[index]),
-            Self::Pieces { bytes, ranges } => serde_json::from_slice(&bytes[ranges[index].clone()]).ok(),
+            Self::Pieces { bytes, ranges } => Head::read(&bytes[ranges[index].clone()]),
         }
     }
 
@@ -108,154 +101,14 @@ impl fmt::Debug for Cut {
 
 /// Where the elements of a JSON array lie.
 fn ranges_of(array: &[u8]) -> Vec<Range<usize>> {
-    let elements: Vec<&RawValue> = serde_json::from_slice(array).expect("it was read as an array before");
+    let elements: Vec<&RawValue> =
+        text(array).and_then(serde_json::from_str).expect("it was read as an array before");
     let origin = array.as_ptr() as usize;
     let range = |element: &RawValue| {
         let start = element.get().as_ptr() as usize - origin;
         start..start + element.get().len()
     };
     elements.into_iter().map(range).collect()
-}
-
-/// What every event that Lambda sends begins with. Inside of a string its quotes would be escaped, so where it follows a comma
-/// it begins an event, or an object in an array of a JSON line.
-const BEGINNING: &[u8] = b",{\"time\":\"";
-
-/// Cuts what should be an array but is not valid JSON as a whole, by brackets and strings alone.
-fn pieces(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    let whole = trim(bytes, 0..bytes.len());
-    let mut at = whole.start + usize::from(bytes.get(whole.start) == Some(&b'['));
-    while at < whole.end {
-        let end = match element_end(&bytes[..whole.end], at) {
-            Some(end) => end,
-            // It never ends, so its brackets or quotes are broken: go on with what looks like the next event.
-            None => memmem::find(&bytes[at..whole.end], BEGINNING).map_or(whole.end, |comma| at + comma),
-        };
-        let range = trim(bytes, at..end);
-        if !range.is_empty() {
-            ranges.push(range);
-        }
-        at = end + 1;
-    }
-    ranges
-}
-
-/// The end of the element that begins at `start`: at a comma, or at the bracket that closes the array. `None` if the bytes end
-/// before the element does.
-fn element_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut open = Vec::new();
-    let mut at = start;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => at = string_end(bytes, at)?,
-            b'{' | b'[' => open.push(byte),
-            b',' if open.is_empty() => return Some(at),
-            b']' if open.is_empty() => return Some(at),
-            b'}' => close(&mut open, b'{'),
-            b']' => close(&mut open, b'['),
-            _ => {}
-        }
-        at += 1;
-    }
-    // An element that runs up to the end of an array that is not closed.
-    open.is_empty().then_some(bytes.len())
-}
-
-/// Closes the innermost open bracket of this kind, and with it whatever was left open inside.
-fn close(open: &mut Vec<u8>, kind: u8) {
-    if let Some(index) = open.iter().rposition(|open| *open == kind) {
-        open.truncate(index);
-    }
-}
-
-/// The closing quote of the string that begins at `start`.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes[at] == b'"' {
-            return Some(at);
-        }
-        at += 2;
-    }
-}
-
-fn trim(bytes: &[u8], range: Range<usize>) -> Range<usize> {
-    let piece = &bytes[range.clone()];
-    let start = range.start + (piece.len() - piece.trim_ascii_start().len());
-    start..start + piece.trim_ascii().len()
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HeadVisitor)
-    }
-}
-
-/// Reads any JSON value: what is no object has no fields, and that is all.
-struct HeadVisitor;
-
-impl<'de> Visitor<'de> for HeadVisitor {
-    type Value = Head<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
-        let mut head = Head::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Time => head.time = Some(map.next_value()?),
-                Key::Type => head.kind = Some(map.next_value()?),
-                Key::Record => head.record = Some(map.next_value()?),
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(head)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Head<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Head::default())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Key {
-    Time,
-    Type,
-    Record,
-    #[serde(other)]
-    Other,
 }
 
 #[cfg(test)]
@@ -322,6 +175,61 @@ mod tests {
         assert_eq!(head.kind.unwrap().get(), r#""function""#);
         assert_eq!(head.record.unwrap().get(), r#"{"type":"x"}"#);
         assert!(head.time.is_none());
+    }
+
+    #[test]
+    fn bad_utf_8_that_no_field_of_ours_holds_is_a_piece_of_its_own_too() {
+        for body in
+            [&b"[{\"more\":\"\xff\",\"record\":1},{\"record\":2}]"[..], b"[[\"\xff\"],{\"record\":2}]"]
+        {
+            let cut = Cut::array(Bytes::from_static(body));
+            assert_eq!((cut.len(), cut.raw(1)), (2, &b"{\"record\":2}"[..]));
+            assert!(cut.head(0).is_none());
+        }
+    }
+
+    #[test]
+    fn an_event_with_one_quote_too_many_costs_no_neighbour() {
+        let event = r#"{"time":"t","type":"function","record":"a } , b ] c"}"#;
+        for broken in [r#"{"record":"a"b"}"#, "\"", "[", "[1", r#"{"a":[1"#, r#",{"time":"x"#, "\\", "]]"] {
+            let cut = cut(format!("[{event},{broken},{event},{event}]").as_bytes());
+            assert_eq!(cut.iter().filter(|piece| *piece == event).count(), 3, "{broken}: {cut:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_json_and_no_event_is_not_malformed() {
+        let cut = Cut::array(Bytes::from_static(br#"[1e999,"\ud800",{"\ud800":1},{"record":1}]"#));
+        assert_eq!(cut.len(), 4);
+        assert!((0..4).all(|index| cut.head(index).is_some()));
+    }
+
+    /// Quadratic work on these would take minutes.
+    #[test]
+    fn a_mebibyte_of_anything_is_cut_in_no_time() {
+        let started = std::time::Instant::now();
+        let repeated = |unit: &str| unit.repeat((1 << 20) / unit.len());
+        let half = "[".repeat(1 << 19);
+        for body in [
+            repeated("["),
+            repeated("\""),
+            repeated("{\"a\":"),
+            repeated(","),
+            repeated("a,"),
+            repeated("]"),
+            repeated(",{\"time\":\""),
+            repeated(",{\"time\":\"a\""),
+            repeated("[,{\"time\":\"\""),
+            repeated("{\"a\":1}"),
+            format!("{half}{}", "}".repeat(1 << 19)),
+            format!("[{}{}", repeated(",{\"time\":\"a\""), repeated("}")),
+            format!("{half}1,{}", "]".repeat(1 << 19)),
+        ] {
+            let cut = Cut::array(Bytes::from(body.clone()));
+            let kept: usize = (0..cut.len()).map(|index| cut.raw(index).len()).sum();
+            assert!(kept <= body.len());
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl<'a> Event<'a> {
     /// [`time`](Self::time) as a time; `None` if it cannot be read as one.
     #[must_use]
     pub fn timestamp(&self) -> Option<SystemTime> {
-        humantime::parse_rfc3339(&self.time).ok()
+        timestamp(&self.time)
     }
 
     /// The invocation the event belongs to, where that is certain: it names one, as most platform events and the lines of
@@ -76,6 +76,11 @@ impl<'a> Event<'a> {
             invocation: self.invocation,
         }
     }
+}
+
+/// A time as Lambda writes it.
+pub(crate) fn timestamp(time: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(time).ok()
 }
 
 impl Serialize for Event<'_> {

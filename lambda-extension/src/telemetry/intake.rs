@@ -1,7 +1,7 @@
 //! The queue between the listener and the event loop, bounded in bytes.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -10,13 +10,13 @@ use tokio::{
         OwnedSemaphorePermit, Semaphore,
         mpsc::{self, UnboundedReceiver, UnboundedSender},
     },
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
     handle::Handle,
-    id::RequestId,
-    telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut},
+    say,
+    telemetry::{Batch, batch::Filter, correlation::Correlation, cut::Cut, sign::Sign},
 };
 
 /// How many bytes of telemetry wait for the extension at most.
@@ -24,16 +24,10 @@ const CAPACITY: usize = 4 << 20;
 /// How long a sender waits for room: long enough for a hook to catch up, short enough not to look dead.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a batch says about the lifecycle, told ahead of the batch itself, which waits while a hook runs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Sign {
-    /// `platform.runtimeDone`.
-    RuntimeDone(RequestId),
-    /// `platform.restoreStart`.
-    RestoreStart { instance_id: Option<String> },
-    /// `platform.logsDropped`, with the number of records.
-    LogsDropped(u64),
-}
+/// What the smallest batch is counted as, in bytes: it takes some memory beside them.
+const LEAST_SIZE: usize = 1 << 10;
+/// How often losses are told at most.
+const TELLING: Duration = Duration::from_secs(60);
 
 /// Whether batches are taken out of the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +64,7 @@ pub(crate) struct Sender {
     filter: Arc<Filter>,
     correlation: Arc<Mutex<Correlation>>,
     handle: Handle,
+    losses: Arc<Losses>,
 }
 
 /// `overlapping`: whether several invocations go on at once.
@@ -78,24 +73,31 @@ pub(crate) fn queue(handle: Handle, filter: Filter, overlapping: bool) -> (Sende
     let (batches, queued) = mpsc::unbounded_channel();
     let room = Arc::new(Semaphore::new(CAPACITY));
     let correlation = Arc::new(Mutex::new(Correlation::new(overlapping)));
-    let sender = Sender { signs, batches, room, filter: Arc::new(filter), correlation, handle };
+    let sender = Sender {
+        signs,
+        batches,
+        room,
+        filter: Arc::new(filter),
+        correlation,
+        handle,
+        losses: Arc::default(),
+    };
     (sender, Intake { signs: told, batches: queued })
 }
 
 impl Sender {
     /// Queues a batch; waits while there is no room, and drops and counts the batch when there is none in time.
     pub(crate) async fn send(&self, cut: Cut) {
+        if cut.len() == 0 {
+            return;
+        }
         let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
-        let signs = batch.follow(&mut self.correlation.lock().unwrap_or_else(PoisonError::into_inner));
-        let size = batch.as_bytes().len().min(CAPACITY) as u32;
-        let room = timeout(PATIENCE, Arc::clone(&self.room).acquire_many_owned(size)).await;
-        let queued = match room {
-            // The semaphore is never closed, so only time can run out.
-            Ok(Ok(room)) => self.batches.send(Queued { batch, _room: room }).map_err(|unsent| unsent.0.batch),
-            _ => Err(batch),
-        };
-        if let Err(batch) = queued {
-            self.dropped(batch.len());
+        let signs = batch.follow(&mut self.correlation());
+        let unqueued = Unqueued { sender: self, records: batch.len() };
+        if let Some(room) = self.room(batch.as_bytes().len(), &signs).await
+            && self.batches.send(Queued { batch, _room: room }).is_ok()
+        {
+            std::mem::forget(unqueued);
         }
         // After its batch, so that whoever sees the sign finds the batch in the queue.
         for sign in signs {
@@ -103,9 +105,71 @@ impl Sender {
         }
     }
 
-    /// Counts a batch that is lost with this many records.
-    pub(crate) fn dropped(&self, records: usize) {
+    /// Room for a batch of this size and with these signs, if there is some in time.
+    async fn room(&self, size: usize, signs: &[Sign]) -> Option<OwnedSemaphorePermit> {
+        let size = size.clamp(LEAST_SIZE, CAPACITY) as u32;
+        if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
+            return Some(room);
+        }
+        for sign in signs {
+            if let Sign::RuntimeDone(ended) = sign {
+                let _ = self.signs.send(Sign::FunctionDone(ended.request_id.clone()));
+            }
+        }
+        // The semaphore is never closed, so only time can run out.
+        timeout(PATIENCE, Arc::clone(&self.room).acquire_many_owned(size)).await.ok()?.ok()
+    }
+
+    /// Counts a batch that could not be received.
+    pub(crate) fn lost(&self) {
+        self.correlation().lost();
+        self.dropped(0, "a batch could not be received whole");
+    }
+
+    fn dropped(&self, records: usize, reason: &str) {
         self.handle.count_dropped(records);
+        if self.losses.is_time_to_tell() {
+            let metrics = self.handle.metrics();
+            say::warn(format_args!(
+                "telemetry is lost: {reason}. In all {} batches so far, with {} records as far as they could be counted",
+                metrics.dropped_batches, metrics.dropped_records
+            ));
+        }
+    }
+
+    fn correlation(&self) -> MutexGuard<'_, Correlation> {
+        self.correlation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A batch that is counted as dropped unless it gets into the queue: there is no room in time, or whoever waits for it is gone.
+struct Unqueued<'a> {
+    sender: &'a Sender,
+    records: usize,
+}
+
+impl Drop for Unqueued<'_> {
+    fn drop(&mut self) {
+        self.sender.dropped(self.records, "the extension's hooks are slower than what comes in");
+    }
+}
+
+/// When a loss was last told.
+#[derive(Debug, Default)]
+struct Losses {
+    told: Mutex<Option<Instant>>,
+}
+
+impl Losses {
+    /// Whether to tell of a loss: not of each one, because there may be many, and a line costs the customer money.
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let tell = told.is_none_or(|told| now >= told + TELLING);
+        if tell {
+            *told = Some(now);
+        }
+        tell
     }
 }
 

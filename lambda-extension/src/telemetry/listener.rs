@@ -28,21 +28,20 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::{AbortHandle, JoinSet},
+    task::AbortHandle,
     time::sleep,
 };
 
 use crate::telemetry::{
     Protocol,
+    connections::Connections,
     cut::Cut,
     intake::Sender,
-    pace::{Pace, Watched},
+    pace::{Doing, Pace, Watched},
 };
 
 /// Where Lambda's documentation leaves the choice, every extension needs a port of its own.
 const DEFAULT_PORT: u16 = 4327;
-const MAX_CONNECTIONS: usize = 8;
 const MAX_HEADERS: usize = 32;
 /// What a batch may be larger than Lambda says it makes them, in bytes.
 const SPARE_BYTES: usize = 1 << 20;
@@ -134,90 +133,84 @@ struct Server {
 impl Server {
     /// Accepts connections until it is dropped, and their tasks with it.
     async fn accept(self, socket: TcpListener) {
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         loop {
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
             match socket.accept().await {
                 Ok((stream, _)) => {
-                    let server = self.clone();
-                    connections.spawn(async move {
-                        server.serve(stream).await;
-                        drop(permit);
-                    });
+                    connections.room().await;
+                    let pace = connections.pace();
+                    connections.add(pace.clone(), self.clone().serve(stream, pace));
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "no connection for telemetry could be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
             }
-            while connections.try_join_next().is_some() {}
         }
     }
 
-    async fn serve(self, stream: TcpStream) {
+    async fn serve(self, stream: TcpStream, pace: Pace) {
         // Answers are a few bytes, which must not wait for more to be sent with.
         let _ = stream.set_nodelay(true);
+        let _unfinished = Unfinished { pace: &pace, sender: &self.sender };
         match self.protocol {
-            Protocol::Http => self.serve_http(stream).await,
-            Protocol::Tcp => self.serve_lines(stream).await,
+            Protocol::Http => self.serve_http(stream, &pace).await,
+            Protocol::Tcp => self.serve_lines(stream, &pace).await,
         }
     }
 
-    async fn serve_http(self, stream: TcpStream) {
-        let pace = Pace::default();
+    async fn serve_http(&self, stream: TcpStream, pace: &Pace) {
         let io = TokioIo::new(Watched { stream, pace: pace.clone() });
-        let service = service_fn(async |request| {
-            let answer = self.answer(request).await;
-            pace.request_over();
-            Ok::<_, Infallible>(answer)
-        });
-        let connection = http1::Builder::new().max_headers(MAX_HEADERS).serve_connection(io, service);
+        let service = service_fn(async |request| Ok::<_, Infallible>(self.answer(request, pace).await));
+        let connection = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            // Who has sent everything and closes has still delivered.
+            .half_close(true)
+            .serve_connection(io, service);
         tokio::select! {
             biased;
-            // Whoever breaks the connection, or HTTP, loses it; what was lost of a batch is counted where it is read.
+            // Whoever breaks the connection, or HTTP, loses it.
             _ = connection => {}
-            () = pace.too_slow() => self.sender.dropped(0),
+            () = pace.too_slow() => {}
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Empty<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, pace: &Pace) -> Response<Empty<Bytes>> {
         let mut answer = Response::new(Empty::new());
         if request.method() != Method::POST && request.method() != Method::PUT {
             *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            // Whatever its body is, it is no telemetry.
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            pace.closing();
             return answer;
         }
+        pace.receiving();
         let _receiving = Receiving::begin(&self.receiving);
         match self.read(request.into_body()).await {
-            Some(body) => self.sender.send(Cut::array(body)).await,
-            None => {
-                self.sender.dropped(0);
-                // The rest of the body is not worth reading.
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            Some(body) => {
+                pace.answering();
+                self.sender.send(Cut::array(body)).await;
             }
+            None => self.sender.lost(),
         }
+        pace.over();
         answer
     }
 
-    /// The whole body; `None` if it is too large, or breaks off.
+    /// The whole body; `None` if it breaks off, or is too large. Then it is read all the same: who does not get rid of a
+    /// batch does not wait for the answer either, and delivers it again.
     async fn read(&self, mut body: Incoming) -> Option<Bytes> {
         let announced = body.size_hint().lower() as usize;
-        if announced > self.max_body {
-            return None;
-        }
-        let mut whole = BytesMut::with_capacity(announced);
+        let mut whole = Some(BytesMut::with_capacity(if announced > self.max_body { 0 } else { announced }));
         while let Some(frame) = body.frame().await {
             let data = frame.ok()?.into_data().unwrap_or_default();
-            if whole.len() + data.len() > self.max_body {
-                return None;
+            whole = whole.filter(|whole| whole.len() + data.len() <= self.max_body);
+            if let Some(whole) = &mut whole {
+                whole.extend_from_slice(&data);
             }
-            whole.extend_from_slice(&data);
         }
-        Some(whole.freeze())
+        whole.map(BytesMut::freeze)
     }
 
     /// One event a line, for as long as the connection lasts. What has come is handed on whenever no more is there to read.
-    async fn serve_lines(self, mut stream: TcpStream) {
+    async fn serve_lines(&self, mut stream: TcpStream, pace: &Pace) {
         let mut buffer = BytesMut::new();
         loop {
             buffer.reserve(64 << 10);
@@ -230,11 +223,31 @@ impl Server {
                 None => 0,
             };
             if complete > 0 {
+                pace.answering();
                 self.sender.send(Cut::lines(buffer.split_to(complete).freeze())).await;
+            }
+            pace.over();
+            if !buffer.is_empty() {
+                pace.receiving();
             }
             if !open {
                 return;
             }
+        }
+    }
+}
+
+/// Counts the batch that is lost when a connection ends while one comes in, whoever ends it: its sender, one who is too slow, or
+/// the end of the listener.
+struct Unfinished<'a> {
+    pace: &'a Pace,
+    sender: &'a Sender,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.pace.state().doing == Doing::Receiving {
+            self.sender.lost();
         }
     }
 }

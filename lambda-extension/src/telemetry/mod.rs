@@ -1,16 +1,21 @@
 //! Telemetry: what the function, Lambda and other extensions have to say.
 
 pub(crate) mod batch;
+mod connections;
 mod correlation;
 pub(crate) mod cut;
 mod event;
 pub(crate) mod feedback;
+mod head;
 pub(crate) mod intake;
 mod lenient;
 mod line;
 pub(crate) mod listener;
+pub(crate) mod mark;
 mod pace;
+mod pieces;
 mod record;
+pub(crate) mod sign;
 pub(crate) mod stream;
 pub(crate) mod subscription;
 

@@ -1,5 +1,5 @@
-//! Cutting off who sends too slowly, but not who keeps a connection open between two batches: that is what Lambda does, also
-//! across a freeze of hours.
+//! What a connection is doing, so that who sends too slowly is cut off, and not who keeps a connection open between two
+//! batches: that is what Lambda does, also across a freeze of hours.
 
 use std::{
     io,
@@ -12,46 +12,113 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::watch,
-    time::sleep,
+    sync::{Notify, watch},
+    time::{Instant, sleep},
 };
 
-/// How long a request may take, in seconds.
+/// How long a request may take to come in, in seconds.
 const MAX_REQUEST_SECONDS: u32 = 10;
 
-/// Whether a request is coming in on a connection.
-#[derive(Clone)]
-pub(crate) struct Pace(Arc<watch::Sender<bool>>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Nothing: it is open between two batches.
+    Idle,
+    /// A batch is coming in. If the connection ends now, that batch is lost.
+    Receiving,
+    /// The batch is in our hands, and the sender waits for the answer.
+    Answering,
+    /// Nothing more is expected of it.
+    Closing,
+}
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
-    }
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    pub(crate) doing: Doing,
+    /// How many batches have begun to come in.
+    begun: u64,
+    /// Whether a batch has come in.
+    pub(crate) delivered: bool,
+    /// Since when it has been doing what it does.
+    pub(crate) since: Instant,
+}
+
+/// The state of one connection, shared by those who serve it and those who watch it.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    state: Arc<watch::Sender<State>>,
+    /// Told when any connection becomes idle.
+    idle: Arc<Notify>,
 }
 
 impl Pace {
-    fn request_begun(&self) {
-        self.0.send_if_modified(|busy| !std::mem::replace(busy, true));
+    pub(crate) fn new(idle: Arc<Notify>) -> Self {
+        let state = State { doing: Doing::Idle, begun: 0, delivered: false, since: Instant::now() };
+        Self { state: Arc::new(watch::Sender::new(state)), idle }
     }
 
-    pub(crate) fn request_over(&self) {
-        self.0.send_replace(false);
+    pub(crate) fn state(&self) -> State {
+        *self.state.borrow()
     }
 
-    /// Resolves when a request has taken too long. The time is counted in seconds awake: a freeze costs one at most.
+    /// Something comes in.
+    pub(crate) fn receiving(&self) {
+        self.state.send_if_modified(|state| {
+            let begins = state.doing == Doing::Idle;
+            if begins {
+                *state = State {
+                    doing: Doing::Receiving,
+                    begun: state.begun + 1,
+                    since: Instant::now(),
+                    ..*state
+                };
+            }
+            begins
+        });
+    }
+
+    pub(crate) fn answering(&self) {
+        self.become_(Doing::Answering);
+    }
+
+    pub(crate) fn closing(&self) {
+        self.become_(Doing::Closing);
+    }
+
+    /// The batch is dealt with, for better or worse.
+    pub(crate) fn over(&self) {
+        self.become_(Doing::Idle);
+        self.idle.notify_one();
+    }
+
+    fn become_(&self, doing: Doing) {
+        self.state.send_modify(|state| {
+            state.delivered |= doing == Doing::Answering;
+            (state.doing, state.since) = (doing, Instant::now());
+        });
+    }
+
+    /// Resolves when a batch has taken too long to come in. The time is counted in seconds awake: a freeze costs one at most.
     pub(crate) async fn too_slow(&self) {
-        let mut busy = self.0.subscribe();
+        let mut state = self.state.subscribe();
         loop {
-            let _ = busy.wait_for(|busy| *busy).await;
+            let Ok(receiving) =
+                state.wait_for(|state| state.doing == Doing::Receiving).await.map(|state| *state)
+            else {
+                // Not while `self` keeps the channel open.
+                return std::future::pending().await;
+            };
+            // By its number, because the next one may begin before this is looked at again.
+            let in_time = |state: &State| state.doing != Doing::Receiving || state.begun != receiving.begun;
             tokio::select! {
                 () = async { for _ in 0..MAX_REQUEST_SECONDS { sleep(Duration::from_secs(1)).await } } => return,
-                _ = busy.wait_for(|busy| !*busy) => {}
+                _ = state.wait_for(in_time) => {}
             }
         }
     }
 }
 
-/// A connection that notes when something is sent over it.
+/// A connection that notes when something comes in.
 pub(crate) struct Watched {
     pub(crate) stream: TcpStream,
     pub(crate) pace: Pace,
@@ -66,7 +133,7 @@ impl AsyncRead for Watched {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.pace.request_begun();
+            self.pace.receiving();
         }
         result
     }

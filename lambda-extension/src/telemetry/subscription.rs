@@ -1,10 +1,14 @@
 //! What to ask the Telemetry API for.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, pin::Pin, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ExtensionError;
+use crate::{
+    error::ExtensionError,
+    handle::Handle,
+    telemetry::stream::{Stream, Terms},
+};
 
 /// A kind of telemetry, Lambda's `types`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub enum Protocol {
 pub struct Buffering {
     pub(crate) max_items: u32,
     pub(crate) max_bytes: u32,
-    timeout_ms: u32,
+    pub(crate) timeout_ms: u32,
 }
 
 impl Buffering {
@@ -111,6 +115,12 @@ impl Default for Buffering {
     }
 }
 
+type Open = for<'a> fn(
+    &'a Subscription,
+    Terms<'a>,
+    Handle,
+) -> Pin<Box<dyn Future<Output = Result<Stream, ExtensionError>> + Send + 'a>>;
+
 /// What to have delivered, and how.
 ///
 /// ```
@@ -119,12 +129,14 @@ impl Default for Buffering {
 /// let logs = Subscription::new([Category::Function]).port(4243);
 /// assert_eq!(logs.categories().collect::<Vec<_>>(), [Category::Function]);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     pub(crate) wanted: Categories,
     pub(crate) buffering: Option<Buffering>,
     pub(crate) port: Option<u16>,
     pub(crate) protocol: Protocol,
+    /// Opens the stream for it. A pointer, so that a program that makes no subscription links no server.
+    pub(crate) open: Open,
 }
 
 impl Subscription {
@@ -139,6 +151,7 @@ impl Subscription {
             buffering: None,
             port: None,
             protocol: Protocol::Http,
+            open: |subscription, terms, handle| Box::pin(Stream::open(subscription, terms, handle)),
         }
     }
 

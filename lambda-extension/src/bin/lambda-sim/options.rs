@@ -1,0 +1,285 @@
+//! The options, and what they make of a simulator and a session.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use lambda_extension::simulator::{Builder, Fault, Function, LogFormat, Schema, Session, Simulator};
+
+/// Runs an extension under a local Lambda: real life cycle, telemetry, freezing; no account, no containers.
+///
+/// Ends with 0 if the extension behaved, with 1 if it did not, with 2 if it could not be tried.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// The extension's program and its arguments, after `--`.
+    #[arg(last = true, value_name = "EXTENSION", required = true)]
+    pub(crate) extension: Vec<OsString>,
+
+    /// Another extension beside it: a program without arguments. Can be given several times.
+    #[arg(long, value_name = "PROGRAM")]
+    also: Vec<PathBuf>,
+
+    /// A name for the extension other than its file's.
+    #[arg(long)]
+    name: Option<String>,
+
+    /// A real function: a program that speaks the Runtime API. Without it, a built-in one answers with its payload.
+    #[arg(long, value_name = "BOOTSTRAP")]
+    function: Option<PathBuf>,
+
+    /// How long the built-in function takes, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 20)]
+    function_ms: u64,
+
+    /// A line the built-in function writes in each invocation.
+    #[arg(long, value_name = "LINE", default_value = "hello from the function")]
+    function_log: String,
+
+    /// How many invocations.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 3)]
+    pub(crate) invokes: u64,
+
+    /// Invocations per second, at most. Between them the environment is frozen.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 10.0, value_parser = rate)]
+    rate: f64,
+
+    /// What the function is invoked with: JSON, or `@FILE`.
+    #[arg(long, default_value = "{}")]
+    payload: String,
+
+    /// The function's memory in MB, as it is stated.
+    #[arg(long, value_name = "MB", default_value_t = 128)]
+    memory: u32,
+
+    /// How long an invocation may take, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
+    timeout: f64,
+
+    /// The function's log format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+
+    /// What extensions read in AWS_LAMBDA_LOG_LEVEL.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// Delivers telemetry in this schema, whatever the subscription says.
+    #[arg(long, value_name = "VERSION", value_parser = |text: &str| text.parse::<Schema>())]
+    telemetry_schema: Option<Schema>,
+
+    /// Answers telemetry subscriptions as AWS's emulator does: accepted, and nothing comes.
+    #[arg(long)]
+    without_telemetry: bool,
+
+    /// A variable the customer configured. Can be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+
+    /// A file of such variables, NAME=VALUE a line; empty lines and those that start with # are skipped.
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+
+    /// Lambda Managed Instances: several invocations at once, SHUTDOWN only, no freezing.
+    #[arg(long, conflicts_with = "snap_start")]
+    managed_instances: bool,
+
+    /// Invocations at once, with --managed-instances.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "managed_instances")]
+    at_once: usize,
+
+    /// SnapStart: Init, snapshot and restore before the first invocation.
+    #[arg(long)]
+    snap_start: bool,
+
+    /// Does not stop processes while everybody waits.
+    #[arg(long)]
+    no_freeze: bool,
+
+    /// Disturbs telemetry within what Lambda may do; the seed repeats it.
+    #[arg(long, value_name = "SEED")]
+    disorder: Option<u64>,
+
+    /// Something that goes wrong once, such as `next=500`, `register=drop`, `malformed-batch` or
+    /// `unknown-event=RELOAD`. Can be given several times; a wrong word lists them all.
+    #[arg(long, value_parser = |text: &str| text.parse::<Fault>())]
+    fault: Vec<Fault>,
+
+    /// The port of the APIs on the loopback; any free one otherwise.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+
+    /// Writes the report as a page of HTML that needs nothing beside it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Prints the report as JSON instead of as text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Does not print what extensions and function write, nor each invocation.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  lambda-sim -- target/release/my-extension
+  lambda-sim -n 20 --function ./bootstrap --payload @event.json -- ./my-extension
+  lambda-sim --timeout 1 --fault telemetry=500 --report report.html -- ./my-extension --verbose";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Options {
+    /// A simulator as these options describe it; the error is a sentence for whoever wrote them.
+    pub(crate) fn builder(&self) -> Result<Builder, String> {
+        let function = match &self.function {
+            Some(bootstrap) => Function::process(Command::new(executable(bootstrap)?)),
+            None => Function::echo().logs(&self.function_log).takes(Duration::from_millis(self.function_ms)),
+        };
+        let mut builder = Simulator::builder()
+            .function(function)
+            .memory(self.memory)
+            .timeout(Duration::from_secs_f64(self.timeout))
+            .port(self.port);
+        if self.managed_instances {
+            builder = builder.managed_instances();
+        }
+        if self.snap_start {
+            builder = builder.snap_start();
+        }
+        if matches!(self.log_format, Format::Json) {
+            builder = builder.log_format(LogFormat::Json);
+        }
+        if let Some(level) = &self.log_level {
+            builder = builder.log_level(level);
+        }
+        if let Some(schema) = self.telemetry_schema {
+            builder = builder.telemetry_schema(schema);
+        }
+        if self.without_telemetry {
+            builder = builder.without_telemetry();
+        }
+        if self.no_freeze {
+            builder = builder.without_freezing();
+        }
+        if let Some(seed) = self.disorder {
+            builder = builder.disorder(seed);
+        }
+        if !self.quiet {
+            builder = builder.echo();
+        }
+        for (name, value) in self.variables_of_file()?.into_iter().chain(self.env.clone()) {
+            builder = builder.env(name, value);
+        }
+        Ok(self.fault.iter().cloned().fold(builder, Builder::fault))
+    }
+
+    /// The extensions with their names.
+    pub(crate) fn extensions(&self) -> Result<Vec<(String, Command)>, String> {
+        let (program, arguments) = self.extension.split_first().ok_or("name an extension after `--`")?;
+        let mut command = Command::new(executable(Path::new(program))?);
+        command.args(arguments);
+        let name = self.name.clone().unwrap_or_else(|| file_name(Path::new(program)));
+        let mut extensions = vec![(name, command)];
+        for program in &self.also {
+            extensions.push((file_name(program), Command::new(executable(program)?)));
+        }
+        let mut names: Vec<_> = extensions.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!(
+                "there are two extensions named `{}`; in Lambda names are file names, so one of them has to be called otherwise",
+                pair[0]
+            )),
+            None => Ok(extensions),
+        }
+    }
+
+    pub(crate) fn session(&self) -> Result<Session, String> {
+        let at_once = if self.managed_instances { self.at_once } else { 1 };
+        let gap = Duration::from_secs_f64(1.0 / self.rate);
+        Ok(Session::new(self.invokes).payload(self.payload()?).gap(gap).at_once(at_once))
+    }
+
+    fn payload(&self) -> Result<Vec<u8>, String> {
+        let payload = match self.payload.strip_prefix('@') {
+            Some(file) => std::fs::read(file)
+                .map_err(|error| format!("the payload file `{file}` cannot be read: {error}"))?,
+            None => self.payload.clone().into_bytes(),
+        };
+        serde_json::from_slice::<serde::de::IgnoredAny>(&payload)
+            .map_err(|error| format!("the payload is no JSON ({error}); Lambda's payloads are JSON"))?;
+        Ok(payload)
+    }
+
+    fn variables_of_file(&self) -> Result<Vec<(String, String)>, String> {
+        let Some(file) = &self.env_file else { return Ok(Vec::new()) };
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| format!("the file of variables `{}` cannot be read: {error}", file.display()))?;
+        text.lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(|line| variable(line).map_err(|error| format!("in `{}`: {error}", file.display())))
+            .collect()
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` should be NAME=VALUE")),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    positive(text, "invocations per second")
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = positive(text, "seconds")?;
+    if seconds > 900.0 { Err("Lambda's longest timeout is 900 seconds".to_owned()) } else { Ok(seconds) }
+}
+
+fn positive(text: &str, what: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if number > 0.0 && f64::is_finite(number) => Ok(number),
+        _ => Err(format!("`{text}` should be a number of {what} above 0")),
+    }
+}
+
+fn file_name(program: &Path) -> String {
+    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The program as a path that can be executed, or what to do about it.
+fn executable(program: &Path) -> Result<PathBuf, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let found = if program.components().count() > 1 {
+        program.to_owned()
+    } else {
+        let here = Path::new(".").join(program);
+        let in_path = std::env::var_os("PATH").and_then(|path| {
+            std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+        });
+        in_path.unwrap_or(here)
+    };
+    let metadata = std::fs::metadata(&found).map_err(|error| {
+        format!("`{}` cannot be started: {error}; build it first, or correct the path", program.display())
+    })?;
+    if !metadata.is_file() {
+        return Err(format!("`{}` cannot be started: it is not a file", program.display()));
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err(format!(
+            "`{0}` cannot be started: it is not executable; `chmod +x {0}` makes it so (in a layer, too)",
+            program.display()
+        ));
+    }
+    Ok(found)
+}

@@ -1,0 +1,145 @@
+//! What may go wrong on demand.
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Route;
+
+/// Something that goes wrong once, the next time it can.
+///
+/// ```
+/// use lambda_extension::simulator::{Fault, Route};
+///
+/// assert_eq!("next=500".parse(), Ok(Fault::Status(Route::Next, 500)));
+/// assert_eq!("clock-jump=-3600000".parse(), Ok(Fault::ClockJump(-3_600_000)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The connection is closed without an answer. The call itself has its effect, as when an answer is lost on its way.
+    Drop(Route),
+    /// The call has no effect and is answered with this status and Lambda's `InternalServerError` body.
+    Status(Route, u16),
+    /// The answer is held back for this long.
+    Slow(Route, Duration),
+    /// The next telemetry batch holds an element that is no JSON.
+    MalformedBatch,
+    /// The next telemetry batch ends in the middle of an element.
+    TruncatedBatch,
+    /// The next telemetry batch is filled up to this many bytes.
+    OversizedBatch(usize),
+    /// The next telemetry batch is delivered twice.
+    DuplicateBatch,
+    /// The next telemetry batch holds a record of a type that nobody documented.
+    UnknownRecord(String),
+    /// Before the next INVOKE, extensions that registered for it get an event of this type.
+    UnknownEvent(String),
+    /// The next SHUTDOWN states this reason.
+    UnknownReason(String),
+    /// The next delivery finds no listener; Lambda tries again.
+    ListenerRefused,
+    /// The wall clock jumps by this many milliseconds before the next invocation.
+    ClockJump(i64),
+}
+
+/// As the options of `lambda-sim` write it: `ROUTE=drop`, `ROUTE=500`, `ROUTE=slow:MS`, `malformed-batch`,
+/// `truncated-batch`, `oversized-batch=BYTES`, `duplicate-batch`, `unknown-record=TYPE`, `unknown-event=TYPE`,
+/// `unknown-reason=WORD`, `listener-refused`, `clock-jump=MS`.
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |value: &str| {
+            value
+                .parse::<i64>()
+                .map_err(|_| format!("`{value}` in the fault `{text}` should be a whole number"))
+        };
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        Ok(match (name, value) {
+            ("malformed-batch", "") => Self::MalformedBatch,
+            ("truncated-batch", "") => Self::TruncatedBatch,
+            ("duplicate-batch", "") => Self::DuplicateBatch,
+            ("listener-refused", "") => Self::ListenerRefused,
+            ("oversized-batch", bytes) => Self::OversizedBatch(number(bytes)?.unsigned_abs() as usize),
+            ("clock-jump", by) => Self::ClockJump(number(by)?),
+            ("unknown-record", word) if !word.is_empty() => Self::UnknownRecord(word.to_owned()),
+            ("unknown-event", word) if !word.is_empty() => Self::UnknownEvent(word.to_owned()),
+            ("unknown-reason", word) if !word.is_empty() => Self::UnknownReason(word.to_owned()),
+            (route, "drop") => Self::Drop(route.parse()?),
+            (route, value) if value.starts_with("slow:") => {
+                Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?.unsigned_abs()))
+            }
+            (route, status) if !status.is_empty() => match status.parse() {
+                Ok(status @ 100..=599) => Self::Status(route.parse()?, status),
+                _ => return Err(unknown(text)),
+            },
+            _ => return Err(unknown(text)),
+        })
+    }
+}
+
+fn unknown(text: &str) -> String {
+    format!(
+        "there is no fault `{text}`; write ROUTE=drop, ROUTE=500, ROUTE=slow:MS, malformed-batch, truncated-batch, \
+         oversized-batch=BYTES, duplicate-batch, unknown-record=TYPE, unknown-event=TYPE, unknown-reason=WORD, \
+         listener-refused or clock-jump=MS"
+    )
+}
+
+/// The faults that wait for their moment.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    waiting: Mutex<VecDeque<Fault>>,
+}
+
+impl Faults {
+    pub(crate) fn add(&self, fault: Fault) {
+        self.locked().push_back(fault);
+    }
+
+    /// Takes the first fault that somebody has a use for here.
+    pub(crate) fn take<T>(&self, here: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+        let mut waiting = self.locked();
+        let (position, found) =
+            waiting.iter().enumerate().find_map(|(at, fault)| Some((at, here(fault)?)))?;
+        waiting.remove(position);
+        Some(found)
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, VecDeque<Fault>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_as_the_options_write_them() {
+        assert_eq!("register=drop".parse(), Ok(Fault::Drop(Route::Register)));
+        assert_eq!("next=slow:250".parse(), Ok(Fault::Slow(Route::Next, Duration::from_millis(250))));
+        assert_eq!("oversized-batch=3000000".parse(), Ok(Fault::OversizedBatch(3_000_000)));
+        for wrong in ["", "next", "next=", "nowhere=500", "next=9000", "clock-jump=soon", "unknown-event="] {
+            assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fault_happens_once_and_in_order() {
+        let faults = Faults::default();
+        faults.add(Fault::Status(Route::Next, 500));
+        faults.add(Fault::Status(Route::Register, 503));
+        let at = |wanted: Route| {
+            faults.take(|fault| match fault {
+                Fault::Status(route, status) if *route == wanted => Some(*status),
+                _ => None,
+            })
+        };
+        assert_eq!(at(Route::Register), Some(503));
+        assert_eq!(at(Route::Register), None);
+        assert_eq!(at(Route::Next), Some(500));
+    }
+}

@@ -1,0 +1,304 @@
+//! Who runs in the environment: processes, futures in this process, and extensions that a test drives by hand.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::core::{Core, Inner};
+use super::settings::Echo;
+use super::telemetry::LineCategory;
+
+/// A longer line is cut into pieces of this size.
+const LONGEST_LINE: usize = 256 * 1024;
+
+/// What a guest is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Extension,
+    Runtime,
+}
+
+pub(crate) type Life = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// How a guest is started, and started again after a reset.
+pub(crate) enum Recipe {
+    Process(tokio::process::Command),
+    Future(Box<dyn FnMut() -> Life + Send>),
+    /// Somebody else calls for it.
+    Attached,
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process(_) => "Process",
+            Self::Future(_) => "Future",
+            Self::Attached => "Attached",
+        })
+    }
+}
+
+/// Something that is running.
+#[derive(Debug)]
+enum Alive {
+    Process(Pid),
+    Future(AbortHandle),
+    Attached,
+}
+
+/// How a guest ended.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) at: Instant,
+    pub(crate) words: String,
+    pub(crate) well: bool,
+}
+
+/// A guest of the environment.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    recipe: Recipe,
+    alive: Option<Alive>,
+    /// Tells this life from the one before a reset.
+    incarnation: u64,
+    pub(crate) end: Option<End>,
+    /// The largest memory seen, in kB, of a process.
+    peak_kb: u64,
+}
+
+impl Guest {
+    pub(crate) fn new(name: &str, role: Role, recipe: Recipe) -> Self {
+        Self { name: name.to_owned(), role, recipe, alive: None, incarnation: 0, end: None, peak_kb: 0 }
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive.is_some()
+    }
+
+    pub(crate) fn is_attached(&self) -> bool {
+        matches!(self.recipe, Recipe::Attached)
+    }
+
+    pub(crate) fn is_process(&self) -> bool {
+        matches!(self.recipe, Recipe::Process(_))
+    }
+
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        match self.alive {
+            Some(Alive::Process(pid)) => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// Ends it at once, with everything it started.
+    pub(crate) fn kill(&mut self) {
+        match &self.alive {
+            Some(Alive::Process(pid)) => signal(*pid, Signal::KILL),
+            Some(Alive::Future(handle)) => handle.abort(),
+            // Its connection is closed by whoever holds it; there is nothing else of it here.
+            Some(Alive::Attached) => {
+                self.alive = None;
+                self.end = Some(End { at: Instant::now(), words: "left running".to_owned(), well: false });
+            }
+            None => {}
+        }
+    }
+
+    /// Asks a process to end.
+    pub(crate) fn terminate(&self) {
+        if let Some(pid) = self.pid() {
+            signal(pid, Signal::TERM);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        if let Some(pid) = self.pid() {
+            signal(pid, Signal::STOP);
+        }
+    }
+
+    pub(crate) fn go_on(&self) {
+        if let Some(pid) = self.pid() {
+            signal(pid, Signal::CONT);
+        }
+    }
+
+    /// The largest memory so far in kB; 0 for what is no process of its own.
+    pub(crate) fn peak_kb(&mut self) -> u64 {
+        if let Some(pid) = self.pid() {
+            self.peak_kb = self.peak_kb.max(peak_of(pid).unwrap_or(0));
+        }
+        self.peak_kb
+    }
+
+    /// Starts it. The error is what the system says about the file.
+    pub(crate) fn launch(&mut self, core: &Arc<Core>) -> std::io::Result<()> {
+        self.incarnation += 1;
+        self.end = None;
+        self.peak_kb = 0;
+        let (core, name, role, incarnation) =
+            (Arc::clone(core), self.name.clone(), self.role, self.incarnation);
+        self.alive = Some(match &mut self.recipe {
+            Recipe::Attached => Alive::Attached,
+            Recipe::Future(make) => {
+                let life = tokio::spawn(make());
+                let handle = life.abort_handle();
+                tokio::spawn(async move {
+                    let (words, well) = match life.await {
+                        Ok(Ok(())) => ("returned".to_owned(), true),
+                        Ok(Err(error)) => (format!("returned an error: {error}"), false),
+                        Err(error) if error.is_cancelled() => ("killed".to_owned(), false),
+                        Err(_) => ("panicked".to_owned(), false),
+                    };
+                    core.ended(&name, role, incarnation, words, well);
+                });
+                Alive::Future(handle)
+            }
+            Recipe::Process(command) => {
+                let mut child = command.spawn()?;
+                let pid = child.id().and_then(|pid| Pid::from_raw(pid as i32));
+                let pid = pid.ok_or_else(|| std::io::Error::other("the new process has no id"))?;
+                if let Some(out) = child.stdout.take() {
+                    tokio::spawn(read_lines(out, Arc::clone(&core), name.clone(), role));
+                }
+                if let Some(err) = child.stderr.take() {
+                    tokio::spawn(read_lines(err, Arc::clone(&core), name.clone(), role));
+                }
+                tokio::spawn(async move {
+                    let (words, well) = match child.wait().await {
+                        Ok(status) => (exit_words(status), status.success()),
+                        Err(error) => (format!("could not be waited for: {error}"), false),
+                    };
+                    core.ended(&name, role, incarnation, words, well);
+                });
+                Alive::Process(pid)
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes note of its end; `false` if that was an earlier life.
+    pub(crate) fn enter_end(&mut self, incarnation: u64, words: &str, well: bool) -> bool {
+        if self.incarnation != incarnation || self.alive.is_none() {
+            return false;
+        }
+        self.alive = None;
+        self.end = Some(End { at: Instant::now(), words: words.to_owned(), well });
+        true
+    }
+
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+}
+
+/// Whatever is left behind is not left running.
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn signal(pid: Pid, signal: Signal) {
+    // A group that is gone is as good as signalled.
+    let _ = kill_process_group(pid, signal);
+}
+
+fn peak_of(pid: Pid) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn exit_words(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "exit code 0".to_owned(),
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// Turns a process's output into telemetry, a record for each line.
+async fn read_lines(mut output: impl AsyncRead + Unpin, core: Arc<Core>, name: String, role: Role) {
+    let category = match role {
+        Role::Extension => LineCategory::Extension,
+        Role::Runtime => LineCategory::Function,
+    };
+    let mut pending = Vec::new();
+    let mut piece = vec![0; 16 * 1024];
+    loop {
+        let read = match output.read(&mut piece).await {
+            Ok(0) | Err(_) => break,
+            Ok(read) => read,
+        };
+        pending.extend_from_slice(&piece[..read]);
+        let mut from = 0;
+        while let Some(length) = pending[from..].iter().position(|byte| *byte == b'\n') {
+            say(&core, &name, category, &pending[from..from + length]);
+            from += length + 1;
+        }
+        pending.drain(..from);
+        while pending.len() >= LONGEST_LINE {
+            let rest = pending.split_off(LONGEST_LINE);
+            say(&core, &name, category, &pending);
+            pending = rest;
+        }
+    }
+    if !pending.is_empty() {
+        say(&core, &name, category, &pending);
+    }
+}
+
+fn say(core: &Core, name: &str, category: LineCategory, line: &[u8]) {
+    let text = String::from_utf8_lossy(line);
+    if core.settings.echo == Echo::On {
+        eprintln!("[{name}] {text}");
+    }
+    core.lock().line(core, category, &text);
+}
+
+impl Core {
+    /// A guest came to its end: what that means depends on whether it may.
+    fn ended(self: &Arc<Self>, name: &str, role: Role, incarnation: u64, words: String, well: bool) {
+        let mut inner = self.lock();
+        let guest = inner.guests.iter_mut().find(|guest| guest.name == name && guest.role == role);
+        if guest.is_some_and(|guest| guest.enter_end(incarnation, &words, well)) {
+            inner.guest_ended(self, name, role, &words, well);
+        }
+        drop(inner);
+        self.changed();
+    }
+
+    /// An attached extension is taken to be gone: it reported an error, or closed its connection after SHUTDOWN.
+    pub(crate) fn attached_ended(self: &Arc<Self>, name: &str, words: &str, well: bool) {
+        let incarnation = {
+            let inner = self.lock();
+            let guest = inner.guests.iter().find(|guest| guest.name == name && guest.is_attached());
+            guest.map(Guest::incarnation)
+        };
+        if let Some(incarnation) = incarnation {
+            self.ended(name, Role::Extension, incarnation, words.to_owned(), well);
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn guest(&mut self, name: &str) -> Option<&mut Guest> {
+        self.guests.iter_mut().find(|guest| guest.name == name)
+    }
+
+    pub(crate) fn runtime_guest(&mut self) -> Option<&mut Guest> {
+        self.guests.iter_mut().find(|guest| guest.role == Role::Runtime)
+    }
+}

@@ -1,0 +1,302 @@
+//! The report as one page that needs nothing else: no script, no file beside it, no network.
+
+use std::time::Duration;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{InitReport, InvocationReport, Report, ShutdownReport, Status};
+use crate::simulator::time::millis;
+
+/// Only the last invocations are drawn one by one.
+const DRAWN: usize = 60;
+const WIDTH: f64 = 960.0;
+const NAMES: f64 = 150.0;
+const ROW: f64 = 22.0;
+
+const STYLE: &str = "
+:root{--ink:#1c2430;--dim:#5d6b7e;--line:#dfe5ec;--back:#fff;--card:#f6f8fa;--fn:#3b77c9;--held:#e08a1e;--init:#6f5bb5;--end:#8592a3;--bad:#c2362f;--good:#2c8a57}
+@media (prefers-color-scheme:dark){:root{--ink:#e6ebf2;--dim:#98a5b7;--line:#303a48;--back:#12171e;--card:#1a212b;--fn:#6ea3ee;--held:#f0a84c;--init:#a593e6;--end:#7b8899;--bad:#ef6b64;--good:#56bd87}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:1000px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}.dim{color:var(--dim)}
+.tiles{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.25rem 0}.tile{background:var(--card);border-radius:.5rem;padding:.6rem 1rem;min-width:8rem}
+.tile b{display:block;font-size:1.35rem}.bad{color:var(--bad)}.good{color:var(--good)}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+svg{width:100%;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--ink)}text.dim{fill:var(--dim)}
+.fn{fill:var(--fn)}.held{fill:var(--held)}.init{fill:var(--init)}.end{fill:var(--end)}.fail{fill:var(--bad)}.grid{stroke:var(--line)}.mark{stroke:var(--ink);stroke-width:1.5}
+.key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .35em 0 0;vertical-align:-.05em}
+";
+
+impl Report {
+    /// The report as a page of HTML that needs nothing beside it, with a timeline to look at.
+    pub fn to_html(&self, title: &str) -> String {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { (title) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    h1 { (title) }
+                    p.dim { "One execution environment of a local Lambda, from its start to its end." }
+                    (tiles(self))
+                    (problems(self))
+                    (life(self))
+                    (invocations(self))
+                    (extensions(self))
+                    (telemetry(self))
+                }
+            }
+        }
+        .into_string()
+    }
+}
+
+fn ms(duration: Duration) -> String {
+    format!("{:.1} ms", millis(duration))
+}
+
+fn optional_ms(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| "never".to_owned(), ms)
+}
+
+fn tiles(report: &Report) -> Markup {
+    let totals = report.totals;
+    let lost: u64 = report.telemetry.iter().map(|one| one.lost).sum();
+    let late: u64 = report.telemetry.iter().map(|one| one.late).sum();
+    let tile = |value: String, what: &str, bad: bool| {
+        html! { div.tile { b.bad[bad] { (value) } span.dim { (what) } } }
+    };
+    html! {
+        div.tiles {
+            (tile(totals.invocations.to_string(), "invocations", false))
+            (tile(totals.failed.to_string(), "failed", totals.failed > 0))
+            (tile(ms(totals.billed), "billed", false))
+            (tile(ms(totals.held), "of it held by extensions", false))
+            (tile(late.to_string(), "telemetry records late", false))
+            (tile(lost.to_string(), "telemetry records lost", lost > 0))
+            (tile(report.problems.len().to_string(), "problems", !report.is_clean()))
+        }
+    }
+}
+
+fn problems(report: &Report) -> Markup {
+    html! {
+        h2 { "Did the extensions behave?" }
+        @for one in report.freezes.iter().filter(|one| one.busy > 0) {
+            p.bad { (one.extension) " was still working at " (one.busy) " of " (one.thawed) " freezes. What it does after it asked for the next event is stuck until the next invocation, or lost." }
+        }
+        @if report.is_clean() {
+            p.good { "Yes: nothing was refused, nobody crashed, nobody had to be killed." }
+        } @else {
+            table {
+                tr { th { "when" } th { "who" } th { "what" } }
+                @for problem in &report.problems {
+                    tr { td { (ms(problem.at)) } td { (problem.extension) } td.bad { (problem.what) } }
+                }
+            }
+        }
+    }
+}
+
+/// A scale from time to places on the picture.
+struct Scale {
+    whole: Duration,
+}
+
+impl Scale {
+    fn x(&self, at: Duration) -> f64 {
+        let part = if self.whole.is_zero() { 0.0 } else { at.as_secs_f64() / self.whole.as_secs_f64() };
+        NAMES + part.min(1.0) * (WIDTH - NAMES - 10.0)
+    }
+
+    fn width(&self, from: Duration, to: Duration) -> f64 {
+        (self.x(to) - self.x(from)).max(1.0)
+    }
+
+    /// Lines at round times, with their labels.
+    fn grid(&self, height: f64) -> Markup {
+        let rough = self.whole.as_secs_f64() * 1_000.0 / 6.0;
+        let magnitude = 10f64.powf(rough.max(0.001).log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .iter()
+            .map(|one| one * magnitude)
+            .find(|one| *one >= rough)
+            .unwrap_or(rough);
+        let count = (self.whole.as_secs_f64() * 1_000.0 / step.max(0.001)).floor() as u32;
+        html! {
+            @for number in 0..=count.min(12) {
+                @let label = f64::from(number) * step;
+                @let x = self.x(Duration::from_secs_f64(label / 1_000.0));
+                line.grid x1=(x) x2=(x) y1="0" y2=(height - 16.0) {}
+                text.dim x=(x) y=(height - 3.0) text-anchor="middle" { (time_label(label)) }
+            }
+        }
+    }
+}
+
+fn time_label(milliseconds: f64) -> String {
+    if milliseconds >= 1_000.0 {
+        format!("{} s", milliseconds / 1_000.0)
+    } else {
+        format!("{} ms", (milliseconds * 1_000.0).round() / 1_000.0)
+    }
+}
+
+fn bar(class: &str, x: f64, y: f64, width: f64, tip: &str) -> Markup {
+    html! { rect class=(class) x=(format!("{x:.1}")) y=(y) width=(format!("{width:.1}")) height=(ROW - 8.0) rx="2" { title { (tip) } } }
+}
+
+fn picture(height: f64, inside: Markup) -> Markup {
+    html! { svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" { (inside) } }
+}
+
+/// The whole life on one line each: when the environment was awake, and what for.
+fn life(report: &Report) -> Markup {
+    let ends = report.inits.iter().map(|one| one.started + one.duration);
+    let ends = ends.chain(report.invocations.iter().map(|one| one.started + one.duration));
+    let whole =
+        ends.chain(report.shutdowns.iter().map(|one| one.started + one.duration)).max().unwrap_or_default();
+    let scale = Scale { whole };
+    let height = 3.0 * ROW + 22.0;
+    let place = |at: Duration, duration: Duration| (scale.x(at), scale.width(at, at + duration));
+    let inside = html! {
+        (scale.grid(height))
+        text x="0" y=(ROW - 8.0) { "Init" }
+        text x="0" y=(2.0 * ROW - 8.0) { "Invocations" }
+        text x="0" y=(3.0 * ROW - 8.0) { "Shutdown" }
+        @for one in &report.inits {
+            @let (x, width) = place(one.started, one.duration);
+            (bar(if one.status == Status::Success { "init" } else { "fail" }, x, 2.0, width, &format!("Init: {} in {}", one.status, ms(one.duration))))
+        }
+        @for one in &report.invocations {
+            @let (x, width) = place(one.started, one.duration);
+            (bar(if one.status == Status::Success { "fn" } else { "fail" }, x, ROW + 2.0, width, &tip(one)))
+        }
+        @for one in &report.shutdowns {
+            @let (x, width) = place(one.started, one.duration);
+            (bar("end", x, 2.0 * ROW + 2.0, width, &format!("Shutdown ({}): {}", one.reason, ms(one.duration))))
+        }
+    };
+    html! {
+        h2 { "The life of the environment" }
+        p.dim { "Where nothing is drawn, everybody waited and the environment was frozen." }
+        (picture(height, inside))
+    }
+}
+
+fn tip(one: &InvocationReport) -> String {
+    let error = one.error_type.as_deref().map(|error| format!(" ({error})")).unwrap_or_default();
+    format!(
+        "{}: {}{error} in {}, function {}, held {}",
+        one.request_id,
+        one.status,
+        ms(one.duration),
+        optional_ms(one.runtime),
+        ms(one.longest_hold())
+    )
+}
+
+/// One line for each invocation: the function, then what the extensions held beyond it.
+fn invocations(report: &Report) -> Markup {
+    let drawn = &report.invocations[report.invocations.len().saturating_sub(DRAWN)..];
+    if drawn.is_empty() {
+        return html! {};
+    }
+    let whole = drawn.iter().map(|one| one.duration).max().unwrap_or_default();
+    let scale = Scale { whole };
+    let height = drawn.len() as f64 * ROW + 20.0;
+    let inside = html! {
+        (scale.grid(height))
+        @for (row, one) in drawn.iter().enumerate() {
+            @let y = row as f64 * ROW;
+            @let runtime = one.runtime.unwrap_or(one.duration).min(one.duration);
+            text x="0" y=(y + ROW - 8.0) { (one.request_id.chars().take(8).collect::<String>()) " " tspan.dim { (ms(one.duration)) } }
+            (bar(if one.status == Status::Success { "fn" } else { "fail" }, scale.x(Duration::ZERO), y + 2.0, scale.width(Duration::ZERO, runtime), &tip(one)))
+            @if one.duration > runtime {
+                (bar("held", scale.x(runtime), y + 2.0, scale.width(runtime, one.duration), &format!("held {} beyond the function", ms(one.duration - runtime))))
+            }
+            @for held in &one.held {
+                @if let Some(asked) = held.asked {
+                    line.mark x1=(scale.x(asked)) x2=(scale.x(asked)) y1=(y) y2=(y + ROW - 4.0) { title { (held.extension) " asked for the next event after " (ms(asked)) } }
+                }
+            }
+        }
+    };
+    html! {
+        h2 { "Invocations" }
+        p {
+            span.key style="background:var(--fn)" {} "function"
+            " \u{2003}" span.key style="background:var(--held)" {} "held by extensions after the function was done: this is billed"
+            " \u{2003}" span.key style="background:var(--bad)" {} "failed"
+        }
+        p.dim { "A mark shows when an extension asked for the next event."
+        }
+        @if drawn.len() < report.invocations.len() { p.dim { "The last " (DRAWN) " of " (report.totals.invocations) "." } }
+        (picture(height, inside))
+    }
+}
+
+fn extensions(report: &Report) -> Markup {
+    html! {
+        h2 { "Extensions" }
+        table {
+            tr { th { "phase" } th { "extension" } th { "events" } th { "state" } th.n { "registered" } th.n { "first next" } }
+            @for init in &report.inits { (init_rows(init)) }
+        }
+        @for shutdown in &report.shutdowns { (shutdown_table(shutdown)) }
+    }
+}
+
+fn init_rows(init: &InitReport) -> Markup {
+    let phase = if init.phase == "invoke" { "Init inside an invocation" } else { "Init" };
+    html! {
+        @for one in &init.extensions {
+            tr {
+                td { (phase) } td { (one.name) } td { (one.events.join(", ")) } td { (one.state) }
+                td.n { (optional_ms(one.registered)) } td.n { (optional_ms(one.ready)) }
+            }
+        }
+        @if init.status != Status::Success {
+            tr { td.bad colspan="6" { "Init: " (init.status) " " (init.error_type.as_deref().unwrap_or_default()) } }
+        }
+    }
+}
+
+fn shutdown_table(shutdown: &ShutdownReport) -> Markup {
+    html! {
+        @if !shutdown.extensions.is_empty() {
+            h2 { "Shutdown (" (shutdown.reason) "): " (ms(shutdown.duration)) }
+            table {
+                tr { th { "extension" } th { "told" } th { "end" } th.n { "gone after" } }
+                @for one in &shutdown.extensions {
+                    tr {
+                        td { (one.name) } td { (if one.was_told { "yes" } else { "not subscribed" }) }
+                        td.bad[one.killed] { (if one.killed { "killed: its time was up" } else { one.ended.as_str() }) }
+                        td.n { (ms(one.took)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn telemetry(report: &Report) -> Markup {
+    html! {
+        @if !report.telemetry.is_empty() {
+            h2 { "Telemetry" }
+            p.dim { "Late: delivered only after a freeze. Every platform.report is, and extensions' own lines are; they are not counted." }
+            table {
+                tr { th { "extension" } th.n { "batches" } th.n { "records" } th.n { "late" } th.n { "twice" } th.n { "lost" } th.n { "failed attempts" } }
+                @for one in &report.telemetry {
+                    tr {
+                        td { (one.extension) } td.n { (one.batches) } td.n { (one.delivered) } td.n { (one.late) }
+                        td.n { (one.duplicates) } td.n.bad[one.lost > 0] { (one.lost) } td.n { (one.failed_attempts) }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What a life of the environment cost and lost.
+
+mod html;
+mod ledger;
+mod text;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+pub(crate) use self::ledger::Ledger;
+
+/// How an Init, an invocation or a restore ended, in Lambda's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// As it should.
+    Success,
+    /// The function, its runtime or an extension failed.
+    Error,
+    /// Lambda itself failed.
+    Failure,
+    /// It took longer than it may.
+    Timeout,
+}
+
+impl Status {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Failure => "failure",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What the local Lambda saw from its start to its end. All times are counted from the start of the simulator.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Every Init, the repeated ones included.
+    pub inits: Vec<InitReport>,
+    /// The invocations; of a long run the last thousand.
+    pub invocations: Vec<InvocationReport>,
+    /// Sums over all invocations, those that are no longer listed included.
+    pub totals: Totals,
+    /// Every time extensions were told to shut down: at the end, and before each restart.
+    pub shutdowns: Vec<ShutdownReport>,
+    /// Telemetry, by extension.
+    pub telemetry: Vec<TelemetryReport>,
+    /// How extensions took being frozen, where that can be seen.
+    pub freezes: Vec<FreezeReport>,
+    /// What an extension did wrong, or what went wrong with it.
+    pub problems: Vec<Problem>,
+    /// The journal of calls, for a failed expectation.
+    #[serde(skip)]
+    pub(crate) journal: String,
+}
+
+impl Report {
+    /// Nothing was wrong with any extension.
+    pub fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// Fails a test unless nothing was wrong with any extension.
+    ///
+    /// # Panics
+    ///
+    /// If there are problems; the message shows the report and the journal of calls.
+    #[track_caller]
+    pub fn expect_clean(&self) -> &Self {
+        assert!(
+            self.is_clean(),
+            "expected a life without problems, but:\n{self}\njournal:\n{}",
+            self.journal
+        );
+        self
+    }
+}
+
+/// One Init.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InitReport {
+    /// `init`, or `invoke` where it was repeated inside an invocation.
+    pub phase: &'static str,
+    /// When it began.
+    #[serde(rename = "startedMs", serialize_with = "as_millis")]
+    pub started: Duration,
+    /// How long it took.
+    #[serde(rename = "durationMs", serialize_with = "as_millis")]
+    pub duration: Duration,
+    /// When, after its begin, the runtime asked for its first invocation.
+    #[serde(rename = "runtimeReadyMs", serialize_with = "as_optional_millis")]
+    pub runtime_ready: Option<Duration>,
+    /// How it ended.
+    pub status: Status,
+    /// Lambda's error type, if it failed.
+    pub error_type: Option<String>,
+    /// The extensions.
+    pub extensions: Vec<ExtensionInit>,
+}
+
+/// One extension's part of Init.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ExtensionInit {
+    /// The name it registered under.
+    pub name: String,
+    /// The state at the end of Init: `Ready` is good.
+    pub state: &'static str,
+    /// What it registered for.
+    pub events: Vec<&'static str>,
+    /// When, after the begin of Init, it registered.
+    #[serde(rename = "registeredMs", serialize_with = "as_optional_millis")]
+    pub registered: Option<Duration>,
+    /// When, after the begin of Init, it asked for its first event.
+    #[serde(rename = "readyMs", serialize_with = "as_optional_millis")]
+    pub ready: Option<Duration>,
+}
+
+/// One invocation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InvocationReport {
+    /// Its request id.
+    pub request_id: String,
+    /// How it ended.
+    pub status: Status,
+    /// Lambda's error type, if it failed.
+    pub error_type: Option<String>,
+    /// When it began.
+    #[serde(rename = "startedMs", serialize_with = "as_millis")]
+    pub started: Duration,
+    /// How long it took, extensions included.
+    #[serde(rename = "durationMs", serialize_with = "as_millis")]
+    pub duration: Duration,
+    /// How long the runtime took, if it came to an end.
+    #[serde(rename = "runtimeMs", serialize_with = "as_optional_millis")]
+    pub runtime: Option<Duration>,
+    /// What extensions held beyond the runtime, each.
+    pub held: Vec<Held>,
+}
+
+impl InvocationReport {
+    /// What the slowest extension held beyond the runtime. It is billed.
+    pub fn longest_hold(&self) -> Duration {
+        self.held.iter().map(|one| one.beyond_runtime).max().unwrap_or_default()
+    }
+}
+
+/// What one extension did with one invocation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Held {
+    /// The extension's name.
+    pub extension: String,
+    /// When, after the invocation began, it asked for the next event; nothing if it never did.
+    #[serde(rename = "askedMs", serialize_with = "as_optional_millis")]
+    pub asked: Option<Duration>,
+    /// How long after the runtime was done that was; 0 if it asked before.
+    #[serde(rename = "beyondRuntimeMs", serialize_with = "as_millis")]
+    pub beyond_runtime: Duration,
+}
+
+/// Sums over all invocations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Totals {
+    /// How many there were.
+    pub invocations: u64,
+    /// How many did not succeed.
+    pub failed: u64,
+    /// What Lambda would bill for, Init included.
+    #[serde(rename = "billedMs", serialize_with = "as_millis")]
+    pub billed: Duration,
+    /// The part of it in which the runtime was done and an extension was not.
+    #[serde(rename = "heldMs", serialize_with = "as_millis")]
+    pub held: Duration,
+    /// The longest such part of one invocation.
+    #[serde(rename = "longestHoldMs", serialize_with = "as_millis")]
+    pub longest_hold: Duration,
+    /// How often the environment was frozen.
+    pub freezes: u64,
+}
+
+/// One shutdown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// The reason as it was sent.
+    pub reason: String,
+    /// When it began.
+    #[serde(rename = "startedMs", serialize_with = "as_millis")]
+    pub started: Duration,
+    /// How long it took.
+    #[serde(rename = "durationMs", serialize_with = "as_millis")]
+    pub duration: Duration,
+    /// The extensions that were alive when it began.
+    pub extensions: Vec<ExtensionEnd>,
+}
+
+/// How one extension ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ExtensionEnd {
+    /// Its name.
+    pub name: String,
+    /// How long after SHUTDOWN it was gone.
+    #[serde(rename = "tookMs", serialize_with = "as_millis")]
+    pub took: Duration,
+    /// What it ended with, such as `exit status 0`.
+    pub ended: String,
+    /// It was subscribed to SHUTDOWN, so it had its time.
+    pub was_told: bool,
+    /// It used up its time and had to be killed.
+    pub killed: bool,
+}
+
+/// What became of one extension's telemetry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TelemetryReport {
+    /// The extension's name.
+    pub extension: String,
+    /// Batches that were accepted.
+    pub batches: u64,
+    /// Records in them.
+    pub delivered: u64,
+    /// Those of them that came a freeze after they were generated. `platform.report` and what extensions write while the
+    /// function is done are not counted: they always do.
+    pub late: u64,
+    /// Records that were delivered a second time.
+    pub duplicates: u64,
+    /// Records that never were delivered.
+    pub lost: u64,
+    /// Deliveries that failed and were tried again.
+    pub failed_attempts: u64,
+}
+
+/// How one extension took being frozen. It can be seen of processes on Linux.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FreezeReport {
+    /// The extension's name.
+    pub extension: String,
+    /// How often it was thawed.
+    pub thawed: u64,
+    /// How often it then went on with something before it was given anything: work it had left when it asked for the next
+    /// event. In Lambda that is stuck until the next invocation, or lost. Some runtimes' housekeeping looks the same.
+    pub busy: u64,
+}
+
+/// Something that an extension should not do, or that should not happen to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// When it was seen.
+    #[serde(rename = "atMs", serialize_with = "as_millis")]
+    pub at: Duration,
+    /// The extension.
+    pub extension: String,
+    /// What happened, in a sentence.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.extension, self.what)
+    }
+}
+
+fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(super::time::millis(*duration))
+}
+
+fn as_optional_millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => as_millis(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,163 @@
+//! What kind of Lambda is simulated, and the words for it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::environment::Rules;
+
+/// How the environment came to be; extensions read it in `AWS_LAMBDA_INITIALIZATION_TYPE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InitializationType {
+    /// An environment made because somebody invoked the function.
+    #[default]
+    OnDemand,
+    /// An environment made in advance.
+    ProvisionedConcurrency,
+    /// An environment restored from a snapshot that was taken after Init.
+    SnapStart,
+    /// An instance of the customer's that runs many invocations at once and is never frozen.
+    ManagedInstances,
+}
+
+impl fmt::Display for InitializationType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OnDemand => "on-demand",
+            Self::ProvisionedConcurrency => "provisioned-concurrency",
+            Self::SnapStart => "snap-start",
+            Self::ManagedInstances => "lambda-managed-instances",
+        })
+    }
+}
+
+/// The log format of the function: what becomes of a line that is a JSON object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogFormat {
+    /// Every line is delivered as a JSON string.
+    #[default]
+    Text,
+    /// A line that is a JSON object is delivered as that object, from schema `2022-12-13` on.
+    Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "Text",
+            Self::Json => "JSON",
+        })
+    }
+}
+
+/// A version of the Telemetry API's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Schema {
+    /// `2022-07-01`: log records are always strings.
+    V20220701,
+    /// `2022-12-13`: log records can be JSON objects.
+    V20221213,
+    /// `2025-01-29`: knows Managed Instances too.
+    V20250129,
+}
+
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V20220701 => "2022-07-01",
+            Self::V20221213 => "2022-12-13",
+            Self::V20250129 => "2025-01-29",
+        })
+    }
+}
+
+impl FromStr for Schema {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::V20220701, Self::V20221213, Self::V20250129]
+            .into_iter()
+            .find(|schema| schema.to_string() == text)
+            .ok_or_else(|| format!("there is no schema `{text}`; use 2022-07-01, 2022-12-13 or 2025-01-29"))
+    }
+}
+
+/// Whether Lambda's Telemetry API is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TelemetryApi {
+    Real,
+    /// As in AWS's emulator: 202, and nothing is ever delivered.
+    Stub,
+}
+
+/// Whether processes are stopped while everybody waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freezing {
+    On,
+    Off,
+}
+
+/// Whether telemetry is disturbed within what Lambda may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disorder {
+    Off,
+    On,
+}
+
+/// Where the lines that processes write go besides telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Echo {
+    Off,
+    On,
+}
+
+/// Everything the builder sets.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) function_name: String,
+    pub(crate) function_version: String,
+    pub(crate) handler: String,
+    pub(crate) account_id: String,
+    pub(crate) region: String,
+    pub(crate) memory_mb: u32,
+    pub(crate) timeout: Duration,
+    pub(crate) init_timeout: Option<Duration>,
+    pub(crate) init_type: InitializationType,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_level: Option<String>,
+    pub(crate) schema: Option<Schema>,
+    pub(crate) telemetry: TelemetryApi,
+    pub(crate) freezing: Freezing,
+    pub(crate) tracing: bool,
+    pub(crate) tenant_id: Option<String>,
+    pub(crate) runtime_version: String,
+    pub(crate) disorder: Disorder,
+    pub(crate) echo: Echo,
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) seed: u64,
+    pub(crate) port: u16,
+}
+
+impl Settings {
+    pub(crate) fn rules(&self) -> Rules {
+        match self.init_type {
+            InitializationType::ManagedInstances => Rules::ManagedInstances,
+            _ => Rules::Default,
+        }
+    }
+
+    /// Environments that are made in advance have more time, as in Lambda.
+    pub(crate) fn init_timeout(&self) -> Duration {
+        self.init_timeout.unwrap_or(match self.init_type {
+            InitializationType::OnDemand => Duration::from_secs(10),
+            _ => self.timeout.max(Duration::from_secs(130)),
+        })
+    }
+
+    pub(crate) fn arn(&self) -> String {
+        format!("arn:aws:lambda:{}:{}:function:{}", self.region, self.account_id, self.function_name)
+    }
+}

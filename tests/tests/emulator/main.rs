@@ -1,0 +1,7 @@
+//! Extensions under AWS's own emulator, through their whole life.
+
+mod faults;
+mod harness;
+mod internal;
+mod life;
+mod names;

@@ -1,0 +1,155 @@
+//! `lambda-sim` as its users meet it, and the door through which a program falls into it.
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+/// The folder the programs are built into, once for all tests.
+static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let build = |arguments: &[&str]| {
+        let status = Command::new(env!("CARGO")).args(["build", "--quiet"]).args(arguments).status();
+        assert!(status.is_ok_and(|status| status.success()), "cargo build {arguments:?} failed");
+    };
+    build(&["--package=lambda_extension", "--features=simulator", "--bin=lambda-sim"]);
+    build(&["--package=lambda_extension_tests", "--example=door"]);
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("../debug")
+});
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign").join(name)
+}
+
+fn lambda_sim(arguments: &[&str]) -> Output {
+    Command::new(BUILT.join("lambda-sim"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("lambda-sim was built")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn has(program: &str) -> bool {
+    let there = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+    if !there {
+        eprintln!("skipped: {program} is not installed");
+    }
+    there
+}
+
+#[test]
+fn an_extension_that_behaves_gives_exit_code_0_and_a_report_in_three_forms() {
+    if !has("curl") {
+        return;
+    }
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    let page = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{}.html", std::process::id()));
+    let page_name = page.to_string_lossy().into_owned();
+    let run = lambda_sim(&["-n", "2", "--json", "--report", &page_name, "--", &extension]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let report: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    assert_eq!(report["totals"]["invocations"], 2);
+    assert_eq!(report["inits"][0]["extensions"][0]["name"], "extension.sh");
+    assert!(text(&run.stderr).contains("[extension.sh] extension.sh saw an event"), "{}", text(&run.stderr));
+    let html = std::fs::read_to_string(&page).expect("the page was written");
+    drop(std::fs::remove_file(page));
+    assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<svg") && html.contains("extension.sh"));
+    assert!(!html.contains("<script") && !html.contains("src="), "the page needs nothing beside it");
+    let plain = lambda_sim(&["-n", "1", "--quiet", "--", &extension]);
+    assert!(text(&plain.stdout).contains("No problems."), "{}", text(&plain.stdout));
+    assert_eq!(text(&plain.stderr), "");
+}
+
+#[test]
+fn an_extension_that_misbehaves_gives_exit_code_1_and_the_reason() {
+    let run = lambda_sim(&["--quiet", "--", "/bin/false"]);
+    assert_eq!(run.status.code(), Some(1));
+    let said = text(&run.stdout);
+    assert!(
+        said.contains("false: ended before SHUTDOWN (exit status 1); Lambda calls that a crash"),
+        "{said}"
+    );
+    assert!(said.contains("Extension.Crash"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let cases: [(&[&str], &str); 8] = [
+        (&["--", "./no-such-extension"], "build it first, or correct the path"),
+        (&["--", manifest], "chmod +x"),
+        (&[], "<EXTENSION>"),
+        (&["--fault", "next=often", "--", "ls"], "there is no fault `next=often`; write ROUTE=drop"),
+        (&["--telemetry-schema", "2021-01-01", "--", "ls"], "use 2022-07-01, 2022-12-13 or 2025-01-29"),
+        (&["--payload", "{", "--", "ls"], "the payload is no JSON"),
+        (&["--env", "NAME", "--", "ls"], "should be NAME=VALUE"),
+        (&["--also", "/bin/ls", "--", "ls"], "two extensions named `ls`"),
+    ];
+    for (arguments, sentence) in cases {
+        let run = lambda_sim(arguments);
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&run.stderr).contains(sentence), "{arguments:?} said: {}", text(&run.stderr));
+    }
+}
+
+#[test]
+fn a_run_that_is_interrupted_shuts_down_in_order() {
+    if !has("curl") {
+        return;
+    }
+    let extension = script("extension.sh");
+    let mut run = Command::new(BUILT.join("lambda-sim"))
+        .args(["-n", "1000", "--rate", "20", "--json", "--"])
+        .arg(extension)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("lambda-sim was built");
+    // The first line of the extension tells that the run is under way.
+    let mut first = [0; 1];
+    std::io::Read::read_exact(run.stderr.as_mut().expect("piped"), &mut first).expect("a line");
+    let pid = run.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().is_ok_and(|status| status.success()));
+    let ended = run.wait_with_output().expect("it ends");
+    let report: Value = serde_json::from_slice(&ended.stdout).expect("the report comes all the same");
+    assert!(report["totals"]["invocations"].as_u64().is_some_and(|number| number < 1_000));
+    assert_eq!(report["shutdowns"][0]["extensions"][0]["ended"], "exit code 0", "{report}");
+}
+
+#[test]
+fn a_program_that_finds_no_lambda_lives_a_whole_life_in_a_local_one() {
+    let run = Command::new(BUILT.join("examples/door"))
+        .env_remove("AWS_LAMBDA_RUNTIME_API")
+        .env_remove("AWS_LAMBDA_FUNCTION_NAME")
+        .env_remove("LAMBDA_TASK_ROOT")
+        .env_remove("LAMBDA_EXTENSION_GUEST")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program was built");
+    let (said, report) = (text(&run.stderr), text(&run.stdout));
+    assert_eq!(run.status.code(), Some(0), "{said}{report}");
+    assert!(said.starts_with("There is no Lambda here (AWS_LAMBDA_RUNTIME_API is not set)"), "{said}");
+    assert_eq!(said.matches("[door] invoked with").count(), 3, "{said}");
+    assert!(report.contains("No problems."), "{report}");
+}
+
+#[test]
+fn the_door_stays_shut_for_a_guest_and_where_lambda_is() {
+    for (name, value) in
+        [("LAMBDA_EXTENSION_GUEST", "1"), ("AWS_LAMBDA_FUNCTION_NAME", "f"), ("LAMBDA_TASK_ROOT", "/")]
+    {
+        let run = Command::new(BUILT.join("examples/door"))
+            .env_clear()
+            .env(name, value)
+            .output()
+            .expect("the program was built");
+        assert_eq!(run.status.code(), Some(1), "{name}");
+        assert!(text(&run.stderr).contains("AWS_LAMBDA_RUNTIME_API is not set"), "{}", text(&run.stderr));
+    }
+}
