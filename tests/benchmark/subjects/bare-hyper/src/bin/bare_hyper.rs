@@ -1,6 +1,11 @@
 //! The same loop with hyper alone: one connection, no pool.
 
-use std::{env, error::Error, path::Path};
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    path::Path,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -45,7 +50,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .body(Full::default())?;
         let body = sender.send_request(next).await?.into_body().collect().await?.to_bytes();
         let event: Event = serde_json::from_slice(&body)?;
-        eprintln!("{event:?}");
+        // In one write: standard error has no buffer.
+        io::stderr().write_all(format!("{event:?}\n").as_bytes())?;
         if event.event_type == "SHUTDOWN" {
             return Ok(());
         }

@@ -1,6 +1,11 @@
 //! The loop somebody would write by hand with reqwest: register, then log event after event.
 
-use std::{env, error::Error, path::Path};
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    path::Path,
+};
 
 use reqwest::Client;
 use serde::Deserialize;
@@ -40,7 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .await?
             .error_for_status()?;
         let event: Event = serde_json::from_slice(&answer.bytes().await?)?;
-        eprintln!("{event:?}");
+        // In one write: standard error has no buffer.
+        io::stderr().write_all(format!("{event:?}\n").as_bytes())?;
         if event.event_type == "SHUTDOWN" {
             return Ok(());
         }
