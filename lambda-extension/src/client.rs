@@ -151,9 +151,54 @@ impl Client {
         subscription: &Subscription,
         port: u16,
     ) -> Result<Subscribed, ExtensionError> {
+        self.subscribe_as(id, subscription, port, &wire::TELEMETRY_SCHEMAS).await
+    }
+
+    /// [`subscribe`](Self::subscribe) with these schemas, the newest first.
+    pub(crate) async fn subscribe_as(
+        &self,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+        schemas: &[&'static str],
+    ) -> Result<Subscribed, ExtensionError> {
+        self.subscribe_at(wire::TELEMETRY_PATH, id, subscription, port, schemas).await
+    }
+
+    /// Subscribes to the legacy Logs API instead of telemetry: logs, and fewer and poorer platform events. Lambda delivers
+    /// them to a server of yours on `port`, as a JSON array that [`Batch::from_json`](crate::telemetry::Batch::from_json) reads; with
+    /// [`Protocol::Tcp`](crate::telemetry::Protocol::Tcp) one event a line.
+    ///
+    /// Superseded by [`subscribe`](Self::subscribe), missing on Managed Instances (404), and refused to an extension that
+    /// has subscribed to telemetry ("Lambda Logs API" in the AWS Lambda Developer Guide). The same rules apply: the server
+    /// must accept connections before this is called, and this must be called before [`next_event`](Self::next_event).
+    ///
+    /// Asks for the schema that has `platform.runtimeDone`, and for the first one where that is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtensionError::Subscribe`] with what Lambda answered.
+    #[cfg(feature = "logs")]
+    pub async fn subscribe_logs(
+        &self,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+    ) -> Result<Subscribed, ExtensionError> {
+        self.subscribe_at(wire::LOGS_PATH, id, subscription, port, &wire::LOGS_SCHEMAS).await
+    }
+
+    async fn subscribe_at(
+        &self,
+        path: &str,
+        id: &ExtensionId,
+        subscription: &Subscription,
+        port: u16,
+        schemas: &[&'static str],
+    ) -> Result<Subscribed, ExtensionError> {
         let mut refused = None;
-        for schema_version in wire::TELEMETRY_SCHEMAS {
-            match self.try_subscribe(id, subscription, port, schema_version).await {
+        for schema_version in schemas {
+            match self.try_subscribe(path, id, subscription, port, schema_version).await {
                 Err(source @ ApiError::Refused { status: 400, .. }) => {
                     refused.get_or_insert(source);
                 }
@@ -167,6 +212,7 @@ impl Client {
 
     async fn try_subscribe(
         &self,
+        path: &str,
         id: &ExtensionId,
         subscription: &Subscription,
         port: u16,
@@ -179,7 +225,7 @@ impl Client {
             buffering: subscription.buffering.unwrap_or_default(),
             destination: Destination::new(subscription.protocol, port),
         });
-        let answer = self.send(Method::PUT, wire::TELEMETRY_PATH, &headers, Some(body)).await?;
+        let answer = self.send(Method::PUT, path, &headers, Some(body)).await?;
         if answer.status == StatusCode::ACCEPTED {
             return Ok(Subscribed::NotSupported);
         }

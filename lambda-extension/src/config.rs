@@ -284,7 +284,7 @@ impl Config {
         let terms = Terms {
             name: &self.name,
             gated: at_end && !self.is_managed() && registered.contains(&EventType::Invoke),
-            overlapping: self.is_managed(),
+            managed: self.is_managed(),
             loopback: self.loopback,
         };
         match (subscription.open)(subscription, terms, handle.clone()).await {

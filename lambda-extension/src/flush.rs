@@ -10,6 +10,19 @@ use crate::{event::FlushReason, id::RequestId};
 ///
 /// A flush holds the environment, and Lambda bills that time. Not to flush means that the data waits, frozen with the
 /// environment, for the next invocation or for SHUTDOWN.
+///
+/// What that costs in milliseconds billed for each invocation, where the function takes 100 ms, Lambda reports its end 30 ms
+/// later, and a flush takes 50 ms:
+///
+/// | | once a minute | once a second | bursts of 20, five a second | once a day |
+/// |---|---|---|---|---|
+/// | `End` | 80 | 80 | 80 | 80 |
+/// | `Periodic(10 s)` | 0 | 0 | 0 | 0 |
+/// | `Adaptive` | 80 | 0.4 | 20 | 80 |
+/// | `Shutdown` | 0 | 0 | 0 | 0 |
+///
+/// `Periodic` costs nothing here because its flush runs beside the function and is done before it; a flush that takes longer
+/// than the function holds Lambda for the difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushStrategy {
@@ -90,6 +103,11 @@ impl Decision {
     /// Whether the end of the present invocation is reported already.
     pub(crate) fn is_done(&self) -> bool {
         self.gate.as_ref().is_some_and(|gate| gate.done)
+    }
+
+    /// Whether the end of the present invocation is yet to be reported.
+    pub(crate) fn expects_report(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.present.is_some() && !gate.done)
     }
 
     /// Whether to wait for the report of the present invocation's end before asking for the next event.

@@ -46,6 +46,8 @@ pub(crate) struct Inbox {
     /// What the event that came last allows; `None` while nothing holds the environment.
     hold: Option<Hold>,
     plan: Option<ShutdownPlan>,
+    /// When the function that runs now must have ended, where that is known.
+    function_deadline: Option<Instant>,
     pub(crate) intake: Option<Intake>,
     pub(crate) decision: Decision,
     restored_instance: Option<String>,
@@ -68,6 +70,7 @@ impl Inbox {
             event: None,
             hold: None,
             plan: None,
+            function_deadline: None,
             intake: None,
             decision,
             restored_instance: None,
@@ -131,6 +134,12 @@ impl Inbox {
         self.poll.is_some()
     }
 
+    /// Whether an invocation is known to go on, though the next event may have been asked for: its end would be reported.
+    pub(crate) fn function_runs(&self) -> bool {
+        self.decision.expects_report()
+            && self.function_deadline.is_some_and(|deadline| Instant::now() < deadline)
+    }
+
     pub(crate) fn is_past_bound(&self) -> bool {
         self.hold_bound().is_some_and(|bound| bound <= Instant::now())
     }
@@ -181,6 +190,7 @@ impl Inbox {
         match &event {
             Ok(NextEvent::Invoke(invoke)) => {
                 self.hold = Some(Hold::invocation(invoke.remaining(), self.max_hold, now));
+                self.function_deadline = invoke.remaining().map(|remaining| now + remaining);
                 self.handle.set_invocation(Some(invoke.request_id.clone()));
                 self.decision.invoked(&invoke.request_id, now);
                 if self.decision.is_done() {

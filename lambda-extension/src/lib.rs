@@ -39,6 +39,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `logging` | yes | [`logging`]: log lines as Lambda's logging configuration asks |
+//! | `logs` | no | [`client::Client::subscribe_logs`]: the legacy Logs API |
 //! | `simulator` | no | the local Lambda, and the program `lambda-sim` |
 #![warn(missing_docs, clippy::unwrap_used)]
 
@@ -106,3 +107,8 @@ pub use registration::Registration;
 pub async fn run<E: Extension>(extension: E) -> Result<(), Error> {
     Ok(Config::from_env()?.run(extension).await?)
 }
+
+/// The programs in the README compile.
+#[cfg(all(doctest, feature = "simulator"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -115,15 +115,16 @@ pub fn subscription(
     timeout_ms: Option<u32>,
 ) -> Result<Subscription, ExtensionError> {
     let subscription = Subscription::new(categories.iter().copied());
-    if max_items.is_none() && max_bytes.is_none() && timeout_ms.is_none() {
-        return Ok(subscription);
-    }
-    let default = Buffering::default();
-    Ok(subscription.buffering(Buffering::new(
-        max_items.unwrap_or(default.max_items),
-        max_bytes.unwrap_or(default.max_bytes),
-        Duration::from_millis(timeout_ms.unwrap_or(default.timeout_ms).into()),
-    )?))
+    // What else there is to choose is left as it is where only some of the three are given.
+    let sizes = match (max_items, max_bytes, timeout_ms) {
+        (None, None, None) => return Ok(subscription),
+        (max_items, max_bytes, _) => Buffering::of_sizes(max_items, max_bytes)?,
+    };
+    let buffering = match timeout_ms {
+        None => sizes,
+        Some(ms) => sizes.timeout(Duration::from_millis(ms.into()))?,
+    };
+    Ok(subscription.buffering(buffering))
 }
 
 /// One of tokio's runtimes, already chosen.

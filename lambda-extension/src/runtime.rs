@@ -232,6 +232,9 @@ impl<E: Extension> Life<E> {
                 say::warn(format_args!(
                     "{request_id}: no time is left to flush; the data waits for the next invocation"
                 ));
+                if requested {
+                    self.handle.request_flush();
+                }
                 Ok(())
             }
             Some(reason) => self.flush(reason, Some(request_id), None).await,
@@ -325,7 +328,8 @@ impl<E: Extension> Life<E> {
         if batch.is_empty() {
             return Ok(());
         }
-        if self.extension.is_none() || (self.inbox.is_parked() && self.is_feedback(&batch)) {
+        let between_invocations = self.inbox.is_parked() && !self.inbox.function_runs();
+        if self.extension.is_none() || (between_invocations && self.is_feedback(&batch)) {
             self.handle.count_dropped(batch.len());
             return Ok(());
         }
@@ -396,7 +400,7 @@ impl<E: Extension> Life<E> {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
                 say::error(format_args!(
-                    "{hook} failed, and the function goes on: {}",
+                    "{hook} failed; the function goes on: {}",
                     chain(&error).join(": ")
                 ));
                 Ok(None)

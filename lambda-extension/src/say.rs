@@ -8,11 +8,11 @@ use std::fmt::Arguments;
 /// Something did not work, and the extension goes on with less.
 #[inline(never)]
 pub(crate) fn error(message: Arguments<'_>) {
-    tracing::error!("{message}");
+    tracing::error!(target: "lambda_extension", "{message}");
 }
 
 /// Something is not as it should be.
 #[inline(never)]
 pub(crate) fn warn(message: Arguments<'_>) {
-    tracing::warn!("{message}");
+    tracing::warn!(target: "lambda_extension", "{message}");
 }

@@ -22,6 +22,13 @@ pub(crate) const TELEMETRY_PATH: &str = "/2022-07-01/telemetry";
 /// The schemas of the Telemetry API, the newest first. Managed Instances take no other than the first.
 pub(crate) const TELEMETRY_SCHEMAS: [&str; 3] = ["2025-01-29", "2022-12-13", "2022-07-01"];
 
+#[cfg(feature = "logs")]
+pub(crate) const LOGS_PATH: &str = "/2020-08-15/logs";
+
+/// The schemas of the Logs API, the newest first.
+#[cfg(feature = "logs")]
+pub(crate) const LOGS_SCHEMAS: [&str; 2] = ["2021-03-18", "2020-08-15"];
+
 pub(crate) const EXTENSION_NAME_HEADER: &str = "lambda-extension-name";
 pub(crate) const EXTENSION_ID_HEADER: &str = "lambda-extension-identifier";
 pub(crate) const ACCEPT_FEATURE_HEADER: &str = "lambda-extension-accept-feature";

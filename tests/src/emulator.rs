@@ -5,8 +5,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,116 +14,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::extension::Extension;
 use crate::log::Log;
 use crate::process::Process;
 use crate::recorder::{Journal, Recorder};
 use crate::{BOUND, http, namespace, programs};
-
-/// What a test puts into `/opt/extensions`.
-#[derive(Clone, Debug)]
-pub struct Extension {
-    name: String,
-    source: Source,
-}
-
-#[derive(Clone, Debug)]
-enum Source {
-    /// The program itself, as a layer would bring it.
-    Program(PathBuf),
-    /// A script of ours that starts the program, and says how it ended.
-    Launched { program: PathBuf, environment: Vec<(String, String)>, recorded: bool },
-    /// A symbolic link to a program.
-    Link(PathBuf),
-    /// A script of the test's.
-    Script(String),
-}
-
-impl Extension {
-    /// A copy of a program, under the program's own file name.
-    ///
-    /// # Panics
-    ///
-    /// When the path has no file name.
-    pub fn program(path: PathBuf) -> Self {
-        let name =
-            path.file_name().and_then(|name| name.to_str()).expect("a program has a file name").to_owned();
-        Self { name, source: Source::Program(path) }
-    }
-
-    /// A symbolic link to a program outside `/opt`.
-    pub fn link(name: &str, program: PathBuf) -> Self {
-        Self { name: name.to_owned(), source: Source::Link(program) }
-    }
-
-    /// A script with this text; it may name programs by their path outside `/opt`.
-    pub fn script(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), source: Source::Script(text.to_owned()) }
-    }
-
-    /// The file name, and with it the name Lambda knows the extension by.
-    #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.name);
-        self
-    }
-
-    /// A variable that only this extension sees.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.launched().1.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Writes down every call ([`Emulator::journal`]) and the exit code ([`Emulator::exit_code`]).
-    #[must_use]
-    pub fn recorded(mut self) -> Self {
-        *self.launched().2 = true;
-        self
-    }
-
-    fn launched(&mut self) -> (&Path, &mut Vec<(String, String)>, &mut bool) {
-        if let Source::Program(program) = &self.source {
-            let program = program.clone();
-            self.source = Source::Launched { program, environment: Vec::new(), recorded: false };
-        }
-        match &mut self.source {
-            Source::Launched { program, environment, recorded } => (program, environment, recorded),
-            _ => panic!("{} is no program of its own, so there is nowhere to set its variables", self.name),
-        }
-    }
-
-    fn install(&self, directory: &Path, recorder: SocketAddr) -> io::Result<()> {
-        let path = directory.join(&self.name);
-        match &self.source {
-            Source::Program(program) => fs::copy(program, &path).map(|_| ())?,
-            Source::Link(program) => return symlink(program, &path),
-            Source::Script(text) => fs::write(&path, text)?,
-            Source::Launched { program, environment, recorded } => {
-                let mut environment = environment.clone();
-                if *recorded {
-                    environment.push(("AWS_LAMBDA_RUNTIME_API".to_owned(), recorder.to_string()));
-                }
-                fs::write(&path, launcher(program, &environment))?;
-            }
-        }
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-    }
-}
-
-/// The program runs under the launcher's own name, as AWS demands of launchers, and below it rather than in its place,
-/// so that somebody is left to say how it ended.
-fn launcher(program: &Path, environment: &[(String, String)]) -> String {
-    let exports: String =
-        environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect();
-    let program = quoted(&program.to_string_lossy());
-    format!(
-        "#!/bin/bash\n{exports}(exec -a \"$0\" {program})\ncode=$?\necho \"launcher: ${{0##*/}} ended with $code\"\nexit $code\n"
-    )
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
 
 /// An emulator that is not started yet.
 #[derive(Debug)]
@@ -133,6 +27,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     function: PathBuf,
     function_timeout: u32,
+    managed: bool,
 }
 
 impl Builder {
@@ -164,6 +59,20 @@ impl Builder {
         self
     }
 
+    /// Emulates Lambda Managed Instances, with two invocations at once. The extensions start at once.
+    ///
+    /// This mode starts its processes as another user, for which it must be root and no mere root of a user namespace.
+    ///
+    /// # Panics
+    ///
+    /// Where this is not root.
+    #[must_use]
+    pub fn managed(mut self) -> Self {
+        assert!(rustix::process::geteuid().is_root(), "the emulator's mode for Managed Instances needs root");
+        self.managed = true;
+        self.env("AWS_LAMBDA_MAX_CONCURRENCY", "2")
+    }
+
     /// Starts the emulator and waits until it listens. The extensions start with the first invocation.
     ///
     /// # Panics
@@ -190,13 +99,21 @@ impl Builder {
             installed.unwrap_or_else(|error| panic!("installing {extension:?}: {error}"));
         }
 
+        if self.managed {
+            let task = directory.path().join("task");
+            fs::create_dir(&task).expect("a directory for the function");
+            fs::copy(&self.function, task.join("bootstrap")).expect("a copy of the function");
+            for path in [directory.path(), &task, &extensions] {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own directory");
+            }
+        }
         let (log, stdout, stderr) = Log::new().expect("a pipe for the emulator's output");
         let mut command = namespace::command(directory.path(), &binary());
         command
             .args(["--runtime-interface-emulator-address", &invoke_address.to_string()])
             .args(["--runtime-api-address", &api_address.to_string()])
             .args(["--log-level", "debug"])
-            .arg(&self.function)
+            .arg(if self.managed { Path::new("/var/task/bootstrap") } else { &self.function })
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("AWS_LAMBDA_FUNCTION_TIMEOUT", self.function_timeout.to_string())
@@ -291,6 +208,7 @@ impl Emulator {
                 environment: Vec::new(),
                 function,
                 function_timeout: 20,
+                managed: false,
             });
         };
         assert!(std::env::var_os("REQUIRE_RIE").is_none_or(|value| value != "1"), "{missing}");
@@ -312,7 +230,7 @@ impl Emulator {
     ///
     /// When there is no answer.
     pub fn invoke(&self, payload: &str) -> Invocation {
-        loop {
+        for _ in 0..3 {
             let began = Instant::now();
             let invocation = self.try_invoke(payload);
             let spoilt =
@@ -322,6 +240,7 @@ impl Emulator {
             }
             self.recorder.forget(began);
         }
+        self.fail("three invocations in a row ended in ErrGateCanceled")
     }
 
     fn try_invoke(&self, payload: &str) -> Invocation {

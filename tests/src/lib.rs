@@ -10,9 +10,10 @@
 //! emulator.terminate();
 //! ```
 //!
-//! Nothing here uses the framework: what judges it must not share its mistakes.
+//! Nothing here uses the framework, but for the program `misbehave`: what judges it must not share its mistakes.
 
 pub mod emulator;
+mod extension;
 pub mod http;
 mod log;
 mod namespace;
@@ -20,7 +21,8 @@ pub mod process;
 pub mod programs;
 pub mod recorder;
 
-pub use emulator::{Emulator, Extension};
+pub use emulator::Emulator;
+pub use extension::Extension;
 
 /// How long anything may take before a test gives up. Nothing waits this long when all is well.
 const BOUND: std::time::Duration = std::time::Duration::from_secs(60);

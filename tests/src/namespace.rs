@@ -1,10 +1,11 @@
-//! A process tree that sees its own `/opt/extensions` and ends as one.
+//! A process tree that sees its own `/opt/extensions`, and `/var/task` where that is wanted, and ends as one.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// Runs inside the new namespaces: puts `$1/extensions` in the place where Lambda looks, then becomes the rest.
+/// Runs inside the new namespaces: puts `$1/extensions`, and `$1/task` if there is one, in the places where Lambda looks, then
+/// becomes the rest.
 ///
 /// Where the machine has no such directory, one appears on a file system in memory laid over `/opt`, beside links to
 /// what is there. Nobody outside sees any of it.
@@ -20,6 +21,16 @@ if [ ! -d /opt/extensions ]; then
     mkdir /opt/extensions
 fi
 mount --bind "$1/extensions" /opt/extensions
+if [ -d "$1/task" ]; then
+    if [ ! -d /var/task ]; then
+        mkdir "$1/var"
+        mount --rbind /var "$1/var"
+        mount -t tmpfs var /var
+        for entry in "$1"/var/*; do ln -s "$entry" /var/; done
+        mkdir /var/task
+    fi
+    mount --bind "$1/task" /var/task
+fi
 shift
 exec "$@"
 "#;

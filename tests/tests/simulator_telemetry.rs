@@ -291,8 +291,10 @@ async fn a_restore_is_told_to_those_who_listen() {
     subscribed(&simulator, &listener, NEWEST).await;
     assert_eq!(simulator.init().await, Status::Success);
     assert_eq!(simulator.restore().await, Status::Success);
+    simulator.invoke("{}").await.expect_success();
     simulator.delivered().await;
-    let records = listener.until("platform.restoreReport").await;
+    let records = listener.until("platform.report").await;
+    assert!(find(&records, "platform.report")["metrics"]["restoreDurationMs"].is_number());
     let kinds = types(&records);
     let restore: Vec<_> = kinds.iter().filter(|kind| kind.starts_with("platform.restore")).collect();
     assert_eq!(

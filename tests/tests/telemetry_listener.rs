@@ -67,6 +67,12 @@ async fn other_methods_are_refused_and_are_no_loss() {
             .send(format!("{method} / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n[]").as_bytes())
             .await;
         assert_eq!(sender.status().await, Some(405));
+        sender.closed().await;
+        // Not even if it never sends the body it promises, and never closes.
+        let mut sender = running.connect().await;
+        sender.send(format!("{method} / HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n").as_bytes()).await;
+        assert_eq!(sender.status().await, Some(405));
+        sender.closed().await;
     }
     lost(&mut running, 0).await;
 }

@@ -55,7 +55,7 @@ async fn four_mebibytes_wait_for_a_hook_that_does_not_return_and_what_comes_then
     // The hook returns after all: nothing that was queued is lost, and it comes in its order.
     running.telemetry.add_permits(1_000);
     for number in 0..CAPACITY / BATCH {
-        assert_eq!(running.batch().await[0].raw(), large(number)[1..BATCH - 1].as_bytes());
+        assert_eq!(running.batch().await[0].raw(), &large(number).as_bytes()[1..BATCH - 1]);
     }
     running.settle().await;
     assert_eq!(running.handle.metrics().dropped_batches, 1);
@@ -80,7 +80,7 @@ async fn a_sender_that_waits_is_let_in_as_soon_as_there_is_room() {
     running.telemetry.add_permits(1_000);
     let waited = waiting.await.expect("it is answered");
     assert!((400..420).contains(&waited.as_millis()), "{waited:?}");
-    while running.batch().await[0].raw() != last[1..BATCH - 1].as_bytes() {}
+    while running.batch().await[0].raw() != &last.as_bytes()[1..BATCH - 1] {}
     assert_eq!(running.handle.metrics().dropped_batches, 0);
 }
 

@@ -218,6 +218,50 @@ async fn the_client_alone_subscribes_with_explicit_buffering_too() {
     assert_eq!(body["buffering"], json!({ "maxItems": 10_000, "maxBytes": 262_144, "timeoutMs": 1_000 }));
 }
 
+/// The legacy API: another route and other schemas, the same body and the same answers.
+#[tokio::test]
+async fn the_client_subscribes_to_the_logs_api() {
+    const LOGS: &str = "PUT /2020-08-15/logs";
+    const INVALID: Answer = (
+        400,
+        r#"{"errorType":"Logs.ValidationError","errorMessage":"URI port is not provided; types should not be empty"}"#,
+    );
+    const NO_LOGS: Answer =
+        (202, r#"{"errorMessage":"Logs API is not supported","errorType":"Logs.NotSupported"}"#);
+    let all = Subscription::new([Category::Platform, Category::Function, Category::Extension]);
+    let subscribe = async |answers: &[Answer]| {
+        let lambda = Lambda::answering(answers.iter().copied()).await;
+        let client = Client::new(&lambda.address()).expect("it is an address");
+        let registration = client.register("x", &[]).await.expect("it is taken");
+        let subscribed = client.subscribe_logs(&registration.extension_id, &all, 4243).await;
+        assert_eq!(lambda.calls(SUBSCRIBE), [] as [Value; 0], "the two exclude each other");
+        (subscribed, lambda.calls(LOGS))
+    };
+
+    let (subscribed, bodies) = subscribe(&[OK]).await;
+    assert_eq!(subscribed.expect("it is taken"), Subscribed::Delivering);
+    assert_eq!(
+        bodies,
+        [json!({
+            "schemaVersion": "2021-03-18",
+            "types": ["platform", "function", "extension"],
+            "buffering": { "maxItems": 10_000, "maxBytes": 262_144, "timeoutMs": 1_000 },
+            "destination": { "protocol": "HTTP", "URI": "http://sandbox.localdomain:4243" },
+        })]
+    );
+    let (subscribed, bodies) = subscribe(&[INVALID, OK]).await;
+    assert_eq!(subscribed.expect("it is taken"), Subscribed::Delivering);
+    assert_eq!(bodies[1]["schemaVersion"], "2020-08-15");
+    let (subscribed, bodies) = subscribe(&[NO_LOGS]).await;
+    assert_eq!((subscribed.expect("it is no error"), bodies.len()), (Subscribed::NotSupported, 1));
+    let (subscribed, _) = subscribe(&[INVALID]).await;
+    let text = format!("{:?}", subscribed.expect_err("it is refused"));
+    assert!(text.contains("400 Logs.ValidationError: URI port is not provided"), "{text}");
+    // Managed Instances have no such route.
+    let (subscribed, _) = subscribe(&[NO_ROUTE]).await;
+    assert!(format!("{:?}", subscribed.expect_err("it is refused")).contains("404"));
+}
+
 #[tokio::test]
 async fn a_default_port_that_is_taken_gives_way_to_another() {
     // Whoever has the default port, this test or somebody else: it is taken.

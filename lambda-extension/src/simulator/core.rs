@@ -87,7 +87,8 @@ pub(crate) struct Inner {
     pub(crate) hub: Hub,
     pub(crate) ledger: Ledger,
     pub(crate) random: Random,
-    pub(crate) restored: bool,
+    /// How long the restore took; nothing while there was none.
+    pub(crate) restored: Option<Duration>,
     pub(crate) log_stream: String,
     polls: HashMap<PollId, oneshot::Sender<Reply>>,
     last_poll: PollId,
@@ -116,7 +117,7 @@ impl Core {
             hub: Hub::new(settings.log_format),
             ledger: Ledger::default(),
             random,
-            restored: false,
+            restored: None,
             log_stream,
             polls: HashMap::new(),
             last_poll: 0,

@@ -315,7 +315,7 @@ impl Simulator {
     }
 
     /// An invocation whose function never answers: it takes the function's timeout, which ends the environment.
-    /// The next invocation starts it again.
+    /// The next invocation starts it again. On Managed Instances a timeout is reported, and nothing else happens.
     ///
     /// # Panics
     ///
@@ -416,6 +416,13 @@ impl Simulator {
             Some(call) => call,
             None => panic!("expected a call that did not come; journal:\n{}", self.journal()),
         }
+    }
+
+    /// The state Lambda's books have an extension in, such as `Ready` while a poll is parked; nothing for one they do
+    /// not know.
+    pub fn state(&self, extension: &str) -> Option<&'static str> {
+        let inner = self.core.lock();
+        inner.env.agents().iter().find(|agent| agent.name == extension).map(|agent| agent.state.name())
     }
 
     /// The calls so far, of a long run the last ones.

@@ -93,12 +93,15 @@ impl Sender {
         }
         let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
         let signs = batch.follow(&mut self.correlation());
-        let unqueued = Unqueued { sender: self, records: batch.len() };
-        if let Some(room) = self.room(batch.as_bytes().len(), &signs).await
-            && self.batches.send(Queued { batch, _room: room }).is_ok()
+        let size = batch.as_bytes().len();
+        let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
+        if let Some(room) = self.room(size, &signs).await
+            && let Some(batch) = unqueued.batch.take()
+            && let Err(unsent) = self.batches.send(Queued { batch, _room: room })
         {
-            std::mem::forget(unqueued);
+            unqueued.batch = Some(unsent.0.batch);
         }
+        drop(unqueued);
         // After its batch, so that whoever sees the sign finds the batch in the queue.
         for sign in signs {
             let _ = self.signs.send(sign);
@@ -145,12 +148,14 @@ impl Sender {
 /// A batch that is counted as dropped unless it gets into the queue: there is no room in time, or whoever waits for it is gone.
 struct Unqueued<'a> {
     sender: &'a Sender,
-    records: usize,
+    batch: Option<Batch>,
 }
 
 impl Drop for Unqueued<'_> {
     fn drop(&mut self) {
-        self.sender.dropped(self.records, "the extension's hooks are slower than what comes in");
+        if let Some(batch) = &self.batch {
+            self.sender.dropped(batch.len(), "the extension's hooks are slower than what comes in");
+        }
     }
 }
 

@@ -78,20 +78,20 @@ impl Pace {
     }
 
     pub(crate) fn answering(&self) {
-        self.become_(Doing::Answering);
+        self.set(Doing::Answering);
     }
 
     pub(crate) fn closing(&self) {
-        self.become_(Doing::Closing);
+        self.set(Doing::Closing);
     }
 
     /// The batch is dealt with, for better or worse.
     pub(crate) fn over(&self) {
-        self.become_(Doing::Idle);
+        self.set(Doing::Idle);
         self.idle.notify_one();
     }
 
-    fn become_(&self, doing: Doing) {
+    fn set(&self, doing: Doing) {
         self.state.send_modify(|state| {
             state.delivered |= doing == Doing::Answering;
             (state.doing, state.since) = (doing, Instant::now());

@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
-
 use crate::telemetry::head::is_json;
 
-/// What every event that Lambda sends begins with, behind the comma between it and the one before. Inside of a string its quotes
-/// would be escaped, so it begins an event, or an object in an array of a JSON line.
-const BEGINNING: &[u8] = b",{\"time\":\"";
+/// The keys an event may begin with, in their quotes. Inside of a string those would be escaped, so where a brace and a comma
+/// stand before one it begins an event, or an object in an array of a JSON line.
+const KEYS: [&[u8]; 3] = [b"\"time\"", b"\"type\"", b"\"record\""];
 
 /// How often the length of a batch may be spent on looking for the ends of broken events: a body made for it would
 /// otherwise have us look through all the rest of it again and again.
@@ -30,7 +28,7 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Range<usize>> {
             _ => {
                 let bounded = bounded.unwrap_or(bytes.len());
                 patience = patience.saturating_sub(bounded - at);
-                memmem::find(&bytes[at..bounded], BEGINNING).map_or(bounded, |comma| at + comma)
+                next_event(&bytes[at..bounded]).map_or(bounded, |comma| at + comma)
             }
         };
         let range = trim(bytes, at..end);
@@ -45,7 +43,16 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Range<usize>> {
 /// Whether this is JSON. An array is none if events seem to begin in it: then it is the batch's own end that closes it.
 fn is_element(piece: &[u8]) -> bool {
     let is_array = piece.trim_ascii_start().starts_with(b"[");
-    is_json(piece) && !(is_array && memmem::find(piece, BEGINNING).is_some())
+    is_json(piece) && !(is_array && next_event(piece).is_some())
+}
+
+/// Where the next event seems to begin: at the comma before it.
+fn next_event(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'{', bytes).find_map(|brace| {
+        let comma = bytes[..brace].trim_ascii_end().strip_suffix(b",")?.len();
+        let key = bytes[brace + 1..].trim_ascii_start();
+        KEYS.iter().any(|known| key.starts_with(known)).then_some(comma)
+    })
 }
 
 /// The end of the element that begins at `start`: at a comma, or at the bracket that closes the array. `None` if the bytes end
@@ -147,7 +154,13 @@ mod tests {
             Just(json!([1, { "b": 2 }])),
             Just(json!("],[{\"time\":\"x\"},{\"time\":\"y\"}")),
         ];
-        record.prop_map(|record| format!(r#"{{"time":"t","type":"function","record":{record}}}"#))
+        (record, any::<bool>()).prop_map(|(record, as_lambda_writes)| {
+            if as_lambda_writes {
+                format!(r#"{{"time":"t","type":"function","record":{record}}}"#)
+            } else {
+                format!(r#"{{ "record" : {record}, "type":"function" }}"#)
+            }
+        })
     }
 
     /// Bytes that brackets, quotes, commas and escapes are frequent in.

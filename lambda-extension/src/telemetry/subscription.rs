@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::RangeInclusive, pin::Pin, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     error::ExtensionError,
@@ -55,12 +55,12 @@ pub enum Protocol {
 }
 
 /// How much telemetry Lambda gathers before it delivers a batch: as soon as one of the three is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffering {
     pub(crate) max_items: u32,
     pub(crate) max_bytes: u32,
-    pub(crate) timeout_ms: u32,
+    /// `None` where nobody has chosen it: then it depends on whether the ends of invocations are waited for.
+    timeout_ms: Option<u32>,
 }
 
 impl Buffering {
@@ -99,19 +99,50 @@ impl Buffering {
                 )));
             }
         }
-        Ok(Self { max_items, max_bytes, timeout_ms })
+        Ok(Self { max_items, max_bytes, timeout_ms: Some(timeout_ms) })
     }
 
-    /// What is asked for where a batch should come at once: a batch of one, if nothing else is there within 25 ms.
-    pub(crate) fn prompt() -> Self {
-        Self { timeout_ms: *Self::TIMEOUT_MS.start(), ..Self::default() }
+    /// Buffering of these sizes, or of Lambda's own, whose timeout is left to be chosen.
+    pub(crate) fn of_sizes(max_items: Option<u32>, max_bytes: Option<u32>) -> Result<Self, ExtensionError> {
+        let default = Self::default();
+        let timeout = Duration::from_millis(Self::DEFAULT_TIMEOUT_MS.into());
+        let sizes = Self::new(
+            max_items.unwrap_or(default.max_items),
+            max_bytes.unwrap_or(default.max_bytes),
+            timeout,
+        )?;
+        Ok(Self { timeout_ms: None, ..sizes })
+    }
+
+    /// The same buffering with this timeout.
+    pub(crate) fn timeout(self, timeout: Duration) -> Result<Self, ExtensionError> {
+        Self::new(self.max_items, self.max_bytes, timeout)
+    }
+
+    /// Lambda's default, which is sent all the same.
+    const DEFAULT_TIMEOUT_MS: u32 = 1_000;
+
+    /// The same buffering, with the least timeout there is where none was chosen.
+    pub(crate) fn promptly(self) -> Self {
+        Self { timeout_ms: self.timeout_ms.or(Some(*Self::TIMEOUT_MS.start())), ..self }
     }
 }
 
 impl Default for Buffering {
-    /// Lambda's own defaults. They are sent all the same, since its documents differ on them.
+    /// Lambda's own defaults. They are sent all the same, since its documents differ on them. The timeout is 25 ms instead of
+    /// 1 s where the [`FlushStrategy`](crate::FlushStrategy) waits for the end of an invocation to be reported.
     fn default() -> Self {
-        Self { max_items: 10_000, max_bytes: 262_144, timeout_ms: 1_000 }
+        Self { max_items: 10_000, max_bytes: 262_144, timeout_ms: None }
+    }
+}
+
+impl Serialize for Buffering {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Buffering", 3)?;
+        fields.serialize_field("maxItems", &self.max_items)?;
+        fields.serialize_field("maxBytes", &self.max_bytes)?;
+        fields.serialize_field("timeoutMs", &self.timeout_ms.unwrap_or(Self::DEFAULT_TIMEOUT_MS))?;
+        fields.end()
     }
 }
 
@@ -203,5 +234,26 @@ impl Categories {
 impl FromIterator<Category> for Categories {
     fn from_iter<I: IntoIterator<Item = Category>>(categories: I) -> Self {
         categories.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeout(buffering: Buffering) -> serde_json::Value {
+        serde_json::to_value(buffering).unwrap()["timeoutMs"].clone()
+    }
+
+    #[test]
+    fn only_a_timeout_that_was_chosen_stands_in_the_way_of_haste() {
+        let chosen = Buffering::new(1_000, 262_144, Duration::from_millis(500)).unwrap();
+        let sizes = Buffering::of_sizes(Some(2_000), None).unwrap();
+        assert_eq!((timeout(chosen), timeout(chosen.promptly())), (500.into(), 500.into()));
+        for buffering in [sizes, Buffering::default()] {
+            assert_eq!((timeout(buffering), timeout(buffering.promptly())), (1_000.into(), 25.into()));
+        }
+        assert_eq!((sizes.max_items, sizes.max_bytes), (2_000, 262_144));
+        assert!(Buffering::of_sizes(Some(999), None).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! An extension without the framework, so that the harness can be tested on its own.
 //!
-//! `BARE_EXIT_CODE` is what it exits with after SHUTDOWN; with `BARE_RUDE=1` it asks for another event instead.
+//! `BARE_EVENTS` is what it registers for. `BARE_EXIT_CODE` is what it exits with after SHUTDOWN; with `BARE_RUDE=1` it asks for another event instead.
 
 use std::io;
 use std::net::TcpStream;
@@ -10,8 +10,10 @@ use lambda_extension_tests::http::{self, Message};
 fn main() -> io::Result<()> {
     let arguments = std::env::args().next().unwrap_or_default();
     let name = arguments.rsplit('/').next().unwrap_or_default();
-    let events = br#"{"events":["INVOKE","SHUTDOWN"]}"#;
-    let registered = api("POST", "register", ("Lambda-Extension-Name", name), events)?;
+    let events = variable("BARE_EVENTS").unwrap_or_else(|| r#""INVOKE","SHUTDOWN""#.to_owned());
+    let body = format!(r#"{{"events":[{events}]}}"#);
+    let registered = api("POST", "register", ("Lambda-Extension-Name", name), body.as_bytes())?;
+    println!("{name}: registered for {events}");
     let identifier = registered.header("Lambda-Extension-Identifier").unwrap_or_default();
     loop {
         let event = api("GET", "event/next", ("Lambda-Extension-Identifier", identifier), b"")?.text();

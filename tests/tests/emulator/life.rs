@@ -103,6 +103,24 @@ fn an_extension_for_shutdown_only_is_told_of_nothing_else() {
 }
 
 #[test]
+fn where_there_is_no_telemetry_nobody_waits_for_it() {
+    let Some(emulator) = Emulator::builder() else { return };
+    let emulator = emulator.extension(example("telemetry").recorded()).start();
+    // Were an invocation held for its `platform.runtimeDone`, the answer would come at the end of `max_hold` at best.
+    for _ in 0..3 {
+        let invocation = emulator.invoke("answer");
+        assert_eq!(invocation.status, 200);
+        assert!(invocation.took < Duration::from_secs(2), "held back: {:?}", invocation.took);
+    }
+    emulator.line(&["[telemetry]", "WARN", "no telemetry here"]);
+    emulator.terminate();
+    let journal = emulator.journal("telemetry");
+    journal.assert_lawful();
+    assert_eq!(journal.routes()[..3], ["register", "/2022-07-01/telemetry", "event/next"]);
+    assert_eq!((journal.of("/2022-07-01/telemetry")[0].status(), emulator.exit_code("telemetry")), (202, 0));
+}
+
+#[test]
 fn a_function_that_fails_is_its_own_affair() {
     let Some(emulator) = Emulator::builder() else { return };
     let emulator = emulator.extension(example("basic").recorded()).start();

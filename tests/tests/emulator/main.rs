@@ -4,4 +4,5 @@ mod faults;
 mod harness;
 mod internal;
 mod life;
+mod managed;
 mod names;

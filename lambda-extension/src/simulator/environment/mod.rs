@@ -5,6 +5,7 @@
 
 mod agent;
 mod event;
+mod go_json;
 mod parse;
 #[cfg(test)]
 mod properties;
@@ -13,12 +14,12 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use self::agent::Next;
 pub(crate) use self::agent::{Agent, AgentKind, AgentState};
 pub(crate) use self::event::{Event, EventKind};
-use self::parse::{canonical_uuid, identifier, parse_go_json};
+use self::parse::{RegisterBody, canonical_uuid, identifier};
 pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime, RuntimeNext};
 pub(crate) use self::subscription::{Api, Destination, Method, Subscription};
 use super::answer::Answer;
@@ -58,13 +59,6 @@ pub(crate) enum Rules {
 /// Why a file in `/opt/extensions` did not become an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooManyExtensions;
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RegisterBody {
-    events: Option<Vec<String>>,
-    configuration_keys: Option<Vec<String>>,
-}
 
 /// The execution environment.
 #[derive(Clone, Debug)]
@@ -223,15 +217,15 @@ impl Environment {
         if name.is_empty() {
             return Answer::forbidden("Extension.InvalidExtensionName", "Empty extension name");
         }
-        let body: RegisterBody = match parse_go_json(body) {
+        let body = match RegisterBody::parse(body) {
             Ok(body) => body,
             Err(message) => return Answer::forbidden("InvalidRequestFormat", &message),
         };
-        if body.configuration_keys.is_some_and(|keys| !keys.is_empty()) {
+        if !body.configuration_keys.is_empty() {
             let message = "configurationKeys are deprecated; use environment variables instead";
             return Answer::forbidden("InvalidRequestFormat", message);
         }
-        let asked = body.events.unwrap_or_default();
+        let asked = body.events;
         let external =
             self.agents.iter().position(|agent| agent.kind == AgentKind::External && agent.name == name);
         let kind = if external.is_some() { AgentKind::External } else { AgentKind::Internal };

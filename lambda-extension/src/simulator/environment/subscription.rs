@@ -82,7 +82,7 @@ const TIMEOUT_MS: (i64, i64, i64) = (25, 30_000, 1_000);
 impl Subscription {
     /// Reads a subscription; the error names everything that is wrong with it, as Lambda's does.
     pub(crate) fn parse(api: Api, rules: Rules, body: &[u8]) -> Result<Self, String> {
-        let body: Body = super::parse_go_json(body)?;
+        let body: Body = super::parse::parse_json(body)?;
         let mut wrong = Vec::new();
         let schema = schema(api, rules, body.schema_version, &mut wrong);
         let destination = destination(body.destination, &mut wrong);

@@ -43,7 +43,7 @@ impl Core {
         let invocation = match ready {
             Ok(ready) if self.settings.rules() == Rules::ManagedInstances => {
                 drop(turn);
-                return self.run_concurrently(ready, payload).await;
+                return self.run_concurrently(ready, payload, fate).await;
             }
             Ok(ready) => self.run(ready, began, payload, fate).await,
             Err(failure) => self.fail_before_start(began, failure).await,
@@ -84,7 +84,7 @@ impl Core {
             let took = self.initialise(InitPhase::Invoke, deadline).await?;
             return Ok(Ready { init: Some(took), suppressed: true, deadline });
         }
-        if self.settings.init_type == InitializationType::SnapStart && !self.lock().restored {
+        if self.settings.init_type == InitializationType::SnapStart && self.lock().restored.is_none() {
             self.settle().await;
             self.restore_now().await?;
         }
@@ -95,11 +95,7 @@ impl Core {
         self.thaw_and_watch().await;
         self.unknown_event_on_demand(ready.deadline).await;
         let begun = self.begin(&ready, payload, fate);
-        if fate == Fate::Crash
-            && let Some(runtime) = self.lock().runtime_guest()
-        {
-            runtime.kill();
-        }
+        self.crash_on_demand(fate);
         let runtime = self.gate(ready.deadline, |inner| inner.runtime_is_done(&begun.request_id)).await;
         self.lock().say_runtime_done(self, &begun, &runtime);
         let everybody = match runtime {
@@ -122,9 +118,18 @@ impl Core {
         invocation
     }
 
+    fn crash_on_demand(&self, fate: Fate) {
+        if fate == Fate::Crash
+            && let Some(runtime) = self.lock().runtime_guest()
+        {
+            runtime.kill();
+        }
+    }
+
     /// Managed Instances: no INVOKE for extensions, no `runtimeDone`, nobody waits for anybody.
-    async fn run_concurrently(self: &Arc<Self>, ready: Ready, payload: Bytes) -> Invocation {
-        let begun = self.begin(&ready, payload, Fate::Normal);
+    async fn run_concurrently(self: &Arc<Self>, ready: Ready, payload: Bytes, fate: Fate) -> Invocation {
+        let begun = self.begin(&ready, payload, fate);
+        self.crash_on_demand(fate);
         let runtime = self.gate(ready.deadline, |inner| inner.has_answered(&begun.request_id)).await;
         let ended = Instant::now();
         self.close(&begun, &ready, ended, begun.sent, runtime)
@@ -246,6 +251,12 @@ impl Core {
 
 impl Inner {
     fn enter_invocation(&mut self, core: &Core) -> Begun {
+        if core.settings.rules() == Rules::Default {
+            // Left behind by somebody who did not wait for the end of an invocation.
+            let abandoned: Vec<String> =
+                self.progress.drain(..).map(|progress| progress.request_id).collect();
+            abandoned.iter().for_each(|request_id| self.env.runtime.forget(request_id));
+        }
         let sent = Instant::now();
         let request_id = self.random.uuid();
         let trace = core.settings.tracing.then(|| {

@@ -125,6 +125,10 @@ impl Inner {
             record["metrics"]["billedDurationMs"] = Value::from(billed.as_micros().div_ceil(1_000) as u64);
             record["metrics"]["memorySizeMB"] = Value::from(core.settings.memory_mb);
             record["metrics"]["maxMemoryUsedMB"] = Value::from(self.memory_used_mb(core.settings.memory_mb));
+            // The first invocation after a restore tells of it.
+            if let Some(restore) = self.restored.filter(|_| self.ledger.is_first_invocation()) {
+                record["metrics"]["restoreDurationMs"] = Value::from(millis(restore));
+            }
             if let Some(init) = init {
                 record["metrics"]["initDurationMs"] = Value::from(millis(init));
             }

@@ -31,7 +31,6 @@ impl Core {
             inner.platform(self, "platform.restoreStart", record);
             let released = inner.env.runtime.restore();
             inner.let_go(released);
-            inner.restored = true;
         }
         let outcome = self.gate(started + RESTORE_TIMEOUT, |inner| !inner.env.runtime.is_restoring()).await;
         let took = started.elapsed();
@@ -42,6 +41,7 @@ impl Core {
         let mut report = done.clone();
         report["metrics"] = json!({ "durationMs": millis(took) });
         let mut inner = self.lock();
+        inner.restored = Some(took);
         inner.platform(self, "platform.restoreRuntimeDone", done);
         inner.platform(self, "platform.restoreReport", report);
         outcome.map(|()| took)

@@ -215,12 +215,13 @@ fn invocations(report: &Report) -> Markup {
             @let runtime = one.runtime.unwrap_or(one.duration).min(one.duration);
             text x="0" y=(y + ROW - 8.0) { (one.request_id.chars().take(8).collect::<String>()) " " tspan.dim { (ms(one.duration)) } }
             (bar(if one.status == Status::Success { "fn" } else { "fail" }, scale.x(Duration::ZERO), y + 2.0, scale.width(Duration::ZERO, runtime), &tip(one)))
-            @if one.duration > runtime {
-                (bar("held", scale.x(runtime), y + 2.0, scale.width(runtime, one.duration), &format!("held {} beyond the function", ms(one.duration - runtime))))
+            @let held = one.longest_hold();
+            @if !held.is_zero() {
+                (bar("held", scale.x(runtime), y + 2.0, scale.width(runtime, runtime + held), &format!("held {} beyond the function", ms(held))))
             }
-            @for held in &one.held {
-                @if let Some(asked) = held.asked {
-                    line.mark x1=(scale.x(asked)) x2=(scale.x(asked)) y1=(y) y2=(y + ROW - 4.0) { title { (held.extension) " asked for the next event after " (ms(asked)) } }
+            @for asking in &one.held {
+                @if let Some(asked) = asking.asked {
+                    line.mark x1=(scale.x(asked)) x2=(scale.x(asked)) y1=(y) y2=(y + ROW - 4.0) { title { (asking.extension) " asked for the next event after " (ms(asked)) } }
                 }
             }
         }

@@ -45,6 +45,10 @@ impl Ledger {
         keep(&mut self.invocations, invocation, KEPT_INVOCATIONS);
     }
 
+    pub(crate) fn is_first_invocation(&self) -> bool {
+        self.totals.invocations == 0
+    }
+
     pub(crate) fn shutdown(&mut self, shutdown: ShutdownReport) {
         keep(&mut self.shutdowns, shutdown, KEPT_PHASES);
     }

@@ -116,9 +116,8 @@ fn bar(one: &InvocationReport, longest: Duration) -> String {
             (duration.as_secs_f64() / longest.as_secs_f64() * BAR as f64).round() as usize
         }
     };
-    let whole = cells(one.duration).max(1);
-    let runtime = one.runtime.map_or(whole, |runtime| cells(runtime).min(whole));
-    format!("{}{}", "█".repeat(runtime), "░".repeat(whole - runtime))
+    let runtime = cells(one.runtime.unwrap_or(one.duration)).max(1);
+    format!("{}{}", "█".repeat(runtime), "░".repeat(cells(one.longest_hold())))
 }
 
 fn write_shutdown(f: &mut fmt::Formatter<'_>, shutdown: &ShutdownReport) -> fmt::Result {

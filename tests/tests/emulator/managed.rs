@@ -1,0 +1,37 @@
+//! Lambda Managed Instances, the one mode in which AWS's emulator has telemetry.
+
+use std::time::Duration;
+
+use lambda_extension_tests::{Emulator, Extension, programs};
+
+#[test]
+fn the_telemetry_example_reads_everything_and_leaves_in_time() {
+    let Some(emulator) = Emulator::builder() else { return };
+    let emulator = emulator
+        .managed()
+        .extension(Extension::program(programs::example("telemetry")))
+        .extension(
+            Extension::program(programs::program("bare-extension"))
+                .named("bare")
+                .env("BARE_EVENTS", r#""SHUTDOWN""#),
+        )
+        .start();
+    for payload in ["{}", "{}", "{}"] {
+        assert_eq!(emulator.invoke(payload).status, 200);
+    }
+    // Batches wait for a second here, so these come while the environment is up.
+    for what in [
+        "platform.initStart",
+        "platform.start",
+        "report: ",
+        "the function logged ",
+        "an extension logged \"bare: registered",
+    ] {
+        emulator.line(&["\"extension\":\"telemetry\"", what]);
+    }
+    // Its own lines come back as telemetry too, and are left out.
+    let others = emulator.lines_with("an extension logged");
+    assert!(others.iter().all(|line| line.contains("bare: ")), "{others:?}");
+    let shutdown = emulator.terminate();
+    assert!(shutdown.took < Duration::from_millis(500), "{shutdown:?}");
+}

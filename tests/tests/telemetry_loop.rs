@@ -1,0 +1,137 @@
+//! The event loop with telemetry: what it waits for, and how it keeps an extension from feeding itself.
+
+mod scripted;
+
+use std::time::Duration;
+
+use lambda_extension::{
+    FlushReason, FlushStrategy,
+    telemetry::{Category, Subscription},
+};
+use scripted::{Lambda, Running, Seen, Sender};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn running(categories: &[Category], strategy: FlushStrategy) -> Running {
+    let lambda = Lambda::start().await;
+    let subscription = Subscription::new(categories.iter().copied());
+    let config = lambda.config().telemetry(subscription).flush(strategy);
+    Running::with(lambda, config).await
+}
+
+fn extension_line(text: &str) -> String {
+    json!([{ "time": "2026-07-28T19:02:11.900Z", "type": "extension", "record": text }]).to_string()
+}
+
+fn runtime_done(request_id: &str) -> String {
+    json!([{ "time": "2026-07-28T19:02:11.816Z", "type": "platform.runtimeDone",
+             "record": { "requestId": request_id, "status": "success" } }])
+    .to_string()
+}
+
+/// Delivers lines of an extension every 30 ms, and gives how many were handed on.
+async fn deliver(running: &mut Running, sender: &mut Sender, text: &str, batches: usize) -> u64 {
+    let before = running.handle.metrics().batches;
+    for _ in 0..batches {
+        sleep(Duration::from_millis(30)).await;
+        assert_eq!(sender.post(&extension_line(text)).await, 200);
+    }
+    running.handle.metrics().batches - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extension_that_feeds_itself_gets_one_batch_a_second_between_invocations() {
+    let mut running = running(&[Category::Extension], FlushStrategy::Shutdown).await;
+    let mut sender = running.connect().await;
+    // Ten seconds.
+    let handed_on = deliver(&mut running, &mut sender, "printed in on_telemetry\n", 333).await;
+    assert!((10..=21).contains(&handed_on), "{handed_on}");
+    let dropped = running.handle.metrics().dropped_records;
+    assert_eq!(handed_on + dropped, 333, "what is left out is counted");
+    // An invocation begins: others may have something to say again.
+    running.lambda.invoke("1", MINUTE);
+    running.lambda.asked(2).await;
+    assert_eq!(deliver(&mut running, &mut sender, "another extension\n", 5).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_marked_lines_are_no_news_at_all() {
+    let mut running = running(&[Category::Extension], FlushStrategy::Shutdown).await;
+    let mut sender = running.connect().await;
+    let mark = format!("[{}] ", scripted::NAME);
+    assert_eq!(deliver(&mut running, &mut sender, &format!("{mark} INFO flushed\n"), 100).await, 0);
+    assert_eq!(running.handle.metrics().dropped_batches, 0, "they are no loss either");
+    assert_eq!(deliver(&mut running, &mut sender, "another extension\n", 5).await, 5);
+}
+
+/// The loop may have asked for the next event long before the function is done.
+#[tokio::test(start_paused = true)]
+async fn other_extensions_may_go_on_writing_while_the_function_runs() {
+    let mut running = running(&[Category::Extension], FlushStrategy::Adaptive).await;
+    let mut sender = running.connect().await;
+    for number in 0..10 {
+        running.lambda.invoke(&number.to_string(), MINUTE);
+        // Before it is waited for, as long as invocations are not dense.
+        assert_eq!(sender.post(&runtime_done(&number.to_string())).await, 200);
+        running.lambda.asked(number + 2).await;
+    }
+    running.lambda.invoke("a long one", MINUTE);
+    running.lambda.asked(12).await;
+    assert_eq!(deliver(&mut running, &mut sender, "another extension\n", 100).await, 100);
+    assert_eq!(sender.post(&runtime_done("a long one")).await, 200);
+    let handed_on = deliver(&mut running, &mut sender, "printed in on_telemetry\n", 100).await;
+    assert!(handed_on < 20, "{handed_on}");
+}
+
+#[tokio::test]
+async fn a_platform_that_reports_no_end_holds_one_invocation_to_its_bound() {
+    let mut running = running(&[Category::Function], FlushStrategy::End).await;
+    for number in 0..10 {
+        let began = Instant::now();
+        running.lambda.invoke(&number.to_string(), Duration::from_millis(500));
+        running.lambda.asked(number + 2).await;
+        let held = began.elapsed();
+        assert_eq!(number == 0, held >= Duration::from_millis(400), "invocation {number}: {held:?}");
+    }
+    let metrics = running.handle.metrics();
+    assert_eq!(metrics.missed_runtime_done, 1);
+    // Only the first had no time left to flush in.
+    assert_eq!((metrics.flushed, metrics.flushes_skipped), (9, 1));
+}
+
+#[tokio::test]
+async fn an_end_reported_before_its_invocation_is_not_waited_for() {
+    let mut running = running(&[Category::Function], FlushStrategy::End).await;
+    let mut sender = running.connect().await;
+    for number in 0..20 {
+        assert_eq!(sender.post(&runtime_done(&number.to_string())).await, 200);
+        running.lambda.invoke(&number.to_string(), MINUTE);
+        running.lambda.asked(number + 2).await;
+    }
+    let metrics = running.handle.metrics();
+    assert_eq!((metrics.flushed, metrics.missed_runtime_done), (20, 0));
+}
+
+#[tokio::test]
+async fn a_flush_that_was_asked_for_and_found_no_time_comes_with_the_next_invocation() {
+    let mut running = running(&[Category::Extension], FlushStrategy::Shutdown).await;
+    running.telemetry.forget_permits(usize::MAX >> 3);
+    let mut sender = running.connect().await;
+    assert_eq!(sender.post(&extension_line("the hook does not return from this")).await, 200);
+    running.batch().await;
+    running.handle.request_flush();
+    running.lambda.invoke("1", Duration::from_millis(300));
+    running.lambda.asked(2).await;
+    assert_eq!(running.handle.metrics().flushes_skipped, 1);
+    running.lambda.invoke("2", MINUTE);
+    running.lambda.asked(3).await;
+    let mut flushed = None;
+    while let Ok(seen) = running.seen.try_recv() {
+        if let Seen::Flush(reason) = seen {
+            flushed = Some(reason);
+        }
+    }
+    assert_eq!(flushed, Some(FlushReason::Requested));
+}
