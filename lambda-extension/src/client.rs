@@ -386,11 +386,14 @@ fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
         Some((scheme, _)) => return Err(wrong(format!("Lambda's API is plain http, not {scheme}"))),
         None => Uri::try_from(format!("http://{text}")),
     };
-    match uri {
-        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
-        Ok(_) => Err(wrong("the address of Lambda's API has no host".to_owned())),
-        Err(error) => Err(wrong(format!("the address of Lambda's API is unusable ({error})"))),
+    let uri = uri.map_err(|error| wrong(format!("the address of Lambda's API is unusable ({error})")))?;
+    let authority =
+        uri.authority().ok_or_else(|| wrong("the address of Lambda's API has no host".to_owned()))?;
+    // What is left of it must be a port, which is read when it is connected to.
+    if authority.host().is_empty() || (authority.port().is_none() && authority.as_str() != authority.host()) {
+        return Err(wrong("the address of Lambda's API is neither a host nor a host and a port".to_owned()));
     }
+    Ok(uri)
 }
 
 /// Our own request bodies hold strings and numbers only, which always have a JSON form.

@@ -82,7 +82,9 @@ impl Connection {
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
         let refused = |error: std::io::Error| Failure::Connect(error.to_string());
         let port = self.authority.port_u16().unwrap_or(80);
-        let stream = TcpStream::connect((self.authority.host(), port)).await.map_err(refused)?;
+        // An IPv6 address stands in brackets.
+        let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((host, port)).await.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // It ends with the connection; what breaks it is told to whoever waits for an answer.

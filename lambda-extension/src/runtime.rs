@@ -399,10 +399,7 @@ impl<E: Extension> Life<E> {
         match self.config.policy() {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
-                say::error(format_args!(
-                    "{hook} failed; the function goes on: {}",
-                    chain(&error).join(": ")
-                ));
+                say::error(format_args!("{hook} failed; the function goes on: {}", chain(&error).join(": ")));
                 Ok(None)
             }
         }
