@@ -1,10 +1,15 @@
 //! Programs that know nothing of the local Lambda, under `lambda-sim`.
 #![cfg(unix)]
 
+use std::collections::BTreeMap;
+use std::io::{BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 
+use lambda_extension_tests::http::Message;
 use lambda_extension_tests::programs;
 use serde_json::Value;
 
@@ -61,4 +66,49 @@ fn an_extension_written_with_the_published_crate_runs_and_is_told_what_its_shutd
     assert!(!content, "{report:#}");
     let problems = report["problems"].to_string();
     assert!(problems.contains("peer_extension") && problems.contains("killed"), "{problems}");
+}
+
+/// An HTTP server that never answers its first request, and keeps the lines of the others, one parcel a key.
+fn hanging_once() -> (String, Arc<Mutex<BTreeMap<String, String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let parcels = Arc::new(Mutex::new(BTreeMap::new()));
+    let kept = Arc::clone(&parcels);
+    thread::spawn(move || {
+        let mut hung = Vec::new();
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let request = Message::read_request(&mut BufReader::new(&connection)).unwrap().unwrap();
+            let key = request.header("idempotency-key").unwrap().to_owned();
+            kept.lock().unwrap().insert(key, request.text());
+            if hung.is_empty() {
+                // It has the parcel, and says nothing.
+                hung.push(connection);
+            } else {
+                connection
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .unwrap();
+            }
+        }
+    });
+    (url, parcels)
+}
+
+#[test]
+fn the_log_shipper_loses_and_doubles_nothing_when_its_sink_hangs_once() {
+    let (url, parcels) = hanging_once();
+    let sink = format!("LOG_SINK={url}");
+    let (report, content) = live(&programs::example("log_shipper"), &["--env", &sink, "--timeout", "10"]);
+    assert!(content, "{report:#}");
+    let shipped: Vec<Value> = parcels
+        .lock()
+        .unwrap()
+        .values()
+        .flat_map(|parcel| parcel.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect();
+    let mut requests: Vec<_> =
+        shipped.iter().map(|line| line["request_id"].as_str().unwrap().to_owned()).collect();
+    requests.sort_unstable();
+    requests.dedup();
+    assert_eq!((shipped.len(), requests.len()), (3, 3), "{shipped:?}");
 }

@@ -135,3 +135,29 @@ async fn a_flush_that_was_asked_for_and_found_no_time_comes_with_the_next_invoca
     }
     assert_eq!(flushed, Some(FlushReason::Requested));
 }
+
+#[tokio::test]
+async fn ends_that_come_early_late_twice_or_for_others_hold_nobody_to_the_deadline() {
+    let mut running = running(&[Category::Function], FlushStrategy::End).await;
+    let mut sender = running.connect().await;
+    for number in 0..100 {
+        let (id, began) = (number.to_string(), Instant::now());
+        if number % 4 == 0 {
+            assert_eq!(sender.post(&runtime_done(&id)).await, 200);
+        }
+        running.lambda.invoke(&id, Duration::from_secs(1));
+        match number % 4 {
+            0 => {}
+            1 => sleep(Duration::from_millis(20)).await,
+            // The end of the invocation before, once more.
+            _ => assert_eq!(sender.post(&runtime_done(&(number - 1).to_string())).await, 200),
+        }
+        if number % 4 != 0 {
+            assert_eq!(sender.post(&runtime_done(&id)).await, 200);
+        }
+        running.lambda.asked(number + 2).await;
+        assert!(began.elapsed() < Duration::from_millis(900), "invocation {number}: {:?}", began.elapsed());
+    }
+    let metrics = running.handle.metrics();
+    assert_eq!((metrics.invocations, metrics.flushed, metrics.missed_runtime_done), (100, 100, 0));
+}
