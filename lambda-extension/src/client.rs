@@ -2,14 +2,16 @@
 
 use std::{error::Error as StdError, pin::Pin, time::Duration};
 
-use reqwest::{
-    Method, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap},
-    redirect, retry,
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request, StatusCode, Uri,
+    header::{ACCEPT, CONTENT_TYPE, HOST},
 };
 
 use crate::{
     clock::{Clock, Deadline},
+    connection::{Connection, Failure},
     error::{ApiError, ExtensionError},
     event::{EventType, NextEvent},
     id::ExtensionId,
@@ -36,8 +38,9 @@ const SHOWN_BODY: usize = 2000;
 /// the Extensions API reference: setting a timeout on the GET call is ruled out there).
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    base: Url,
+    connection: Connection,
+    /// What stands before every route: the path of the address, without a slash at its end.
+    prefix: String,
     clock: Clock,
 }
 
@@ -49,20 +52,10 @@ impl Client {
     ///
     /// [`ExtensionError::Config`] when that is no address.
     pub fn new(runtime_api: &str) -> Result<Self, ExtensionError> {
-        let base = parse_address(runtime_api)?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(retry::never())
-            .http1_only()
-            .tcp_nodelay(true)
-            .tcp_keepalive(None)
-            .tcp_user_timeout(None)
-            .pool_idle_timeout(None)
-            .build()
-            .map_err(|error| ExtensionError::config(format!("no HTTP client: {}", root_cause(&error))))?;
-        Ok(Self { http, base, clock: Clock::System })
+        let address = parse_address(runtime_api)?;
+        let prefix = address.path().trim_end_matches('/').to_owned();
+        let authority = address.into_parts().authority.expect("an address without one is refused");
+        Ok(Self { connection: Connection::new(authority), prefix, clock: Clock::System })
     }
 
     /// The same client, reading deadlines by another clock.
@@ -307,29 +300,29 @@ impl Client {
         headers: &[(&'static str, &str)],
         body: Option<Vec<u8>>,
     ) -> Result<Answer, ApiError> {
-        let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
-        let mut request = self.http.request(method, &url);
+        let address = self.connection.authority();
+        let url = || format!("http://{address}{}{path}", self.prefix);
+        let mut request = Request::builder().method(method).header(HOST, address).header(ACCEPT, "*/*");
+        request = match self.prefix.as_str() {
+            "" => request.uri(path),
+            prefix => request.uri(format!("{prefix}{path}")),
+        };
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
         }
-        let broken = |error: reqwest::Error| {
-            let reason = root_cause(&error);
-            if error.is_connect() {
-                ApiError::Connect { address: self.base.authority().to_owned(), reason }
-            } else {
-                ApiError::Broken { url: url.clone(), reason }
+        let unsent = |error: hyper::http::Error| ApiError::Broken { url: url(), reason: error.to_string() };
+        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(unsent)?;
+        match self.connection.send(request).await {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                Ok(Answer { url: url(), status: head.status, headers: head.headers, body })
             }
-        };
-        let mut response = request.send().await.map_err(broken)?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            body.extend_from_slice(&chunk);
+            Err(Failure::Connect(reason)) => Err(ApiError::Connect { address: address.to_owned(), reason }),
+            Err(Failure::Broken(reason)) => Err(ApiError::Broken { url: url(), reason }),
         }
-        let status = response.status();
-        Ok(Answer { url, status, headers: std::mem::take(response.headers_mut()), body })
     }
 }
 
@@ -347,7 +340,7 @@ struct Answer {
     url: String,
     status: StatusCode,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Bytes,
 }
 
 impl Answer {
@@ -381,28 +374,26 @@ impl Answer {
 }
 
 /// `host:port`, with or without scheme and path: AWS's emulators give the first, cargo-lambda a whole URL.
-fn parse_address(runtime_api: &str) -> Result<Url, ExtensionError> {
+fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
     let wrong = |reason: String| {
         ExtensionError::config(format!(
             "{reason}; `{runtime_api}` should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path"
         ))
     };
     let text = runtime_api.trim();
-    let url = match text.split_once("://") {
-        Some(("http", _)) => Url::parse(text),
+    let uri = match text.split_once("://") {
+        Some(("http", _)) => Uri::try_from(text),
         Some((scheme, _)) => return Err(wrong(format!("Lambda's API is plain http, not {scheme}"))),
-        None => Url::parse(&format!("http://{text}")),
+        None => Uri::try_from(format!("http://{text}")),
     };
-    url.map_err(|error| wrong(format!("the address of Lambda's API is unusable ({error})")))
-}
-
-/// The innermost cause, which is the one a person can act on: reqwest's own says only which layer met it.
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+    let uri = uri.map_err(|error| wrong(format!("the address of Lambda's API is unusable ({error})")))?;
+    let authority =
+        uri.authority().ok_or_else(|| wrong("the address of Lambda's API has no host".to_owned()))?;
+    // What is left of it must be a port, which is read when it is connected to.
+    if authority.host().is_empty() || (authority.port().is_none() && authority.as_str() != authority.host()) {
+        return Err(wrong("the address of Lambda's API is neither a host nor a host and a port".to_owned()));
     }
-    cause.to_string()
+    Ok(uri)
 }
 
 /// Our own request bodies hold strings and numbers only, which always have a JSON form.

@@ -50,6 +50,7 @@ pub mod __private;
 pub mod client;
 mod clock;
 mod config;
+mod connection;
 mod error;
 mod event;
 mod extension;

@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode, time::Duration};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::{
     config::Config,
@@ -90,11 +90,17 @@ fn start(options: Options, run: impl AsyncFnOnce(Config) -> Result<(), Extension
         Err(error) => return failed(&ExtensionError::config(format!("no tokio runtime: {error}"))),
     };
     let result = match options.config() {
-        Ok(config) => runtime.block_on(run(config)),
+        Ok(config) => match &runtime {
+            Runtime::Local(runtime) => runtime.block_on(run(config)),
+            Runtime::Threads(runtime) => runtime.block_on(run(config)),
+        },
         Err(error) => Err(error),
     };
     // Dropping a runtime waits for what still blocks one of its threads, and Lambda bills that time.
-    runtime.shutdown_background();
+    match runtime {
+        Runtime::Local(runtime) => runtime.shutdown_background(),
+        Runtime::Threads(runtime) => runtime.shutdown_background(),
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
@@ -121,9 +127,21 @@ pub fn subscription(
     Ok(subscription.buffering(buffering))
 }
 
-/// Tokio's runtime for an extension that shares a fraction of a core with the function.
+/// One of tokio's runtimes, already chosen.
+#[derive(Debug)]
+pub enum Runtime {
+    Local(LocalRuntime),
+    Threads(tokio::runtime::Runtime),
+}
+
+/// Tokio's runtime for an extension that shares a fraction of a core with the function. Not made by `build`, which brings
+/// the scheduler for many threads into every program, and with it all of libm, for one `pow`.
 pub fn current_thread() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_io().enable_time().build()
+    Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())
+        .map(Runtime::Local)
 }
 
 /// Tokio's runtime with threads of its own.
@@ -132,7 +150,7 @@ pub fn multi_thread(worker_threads: Option<usize>) -> io::Result<Runtime> {
     if let Some(worker_threads) = worker_threads {
         builder.worker_threads(worker_threads);
     }
-    builder.enable_io().enable_time().build()
+    builder.enable_io().enable_time().build().map(Runtime::Threads)
 }
 
 /// As Rust itself does for a `main` that returns an error.

@@ -452,5 +452,5 @@ fn span(make: impl FnOnce() -> Span) -> Span {
 }
 
 fn hook_span(hook: Hook) -> Span {
-    span(|| tracing::info_span!("extension", hook = hook.as_str()))
+    span(|| tracing::debug_span!("extension", hook = hook.as_str()))
 }
