@@ -131,6 +131,7 @@ impl Builder {
             recorder,
             invoke_address,
             invocations: AtomicU32::new(0),
+            managed: self.managed,
             _directory: directory,
         };
         emulator.wait_until_it_listens([invoke_address, api_address]).then_some(emulator)
@@ -166,6 +167,7 @@ pub struct Emulator {
     recorder: Recorder,
     invoke_address: SocketAddr,
     invocations: AtomicU32,
+    managed: bool,
     _directory: TempDir,
 }
 
@@ -246,6 +248,9 @@ impl Emulator {
 
     fn try_invoke(&self, payload: &str) -> Invocation {
         let number = self.invocations.fetch_add(1, Ordering::Relaxed);
+        if self.managed && number > 0 {
+            self.wait_until_function_is_back(number as usize + 1);
+        }
         let request_id = format!("00000000-0000-4000-8000-{number:012}");
         let began = Instant::now();
         let answer = TcpStream::connect(self.invoke_address).and_then(|stream| {
@@ -258,6 +263,13 @@ impl Emulator {
                 Invocation { request_id, status: answer.status(), body: answer.text(), took: began.elapsed() }
             }
             Err(error) => self.fail(&format!("invoking the function with {payload:?}: {error}")),
+        }
+    }
+
+    /// On Managed Instances the caller is answered before the function asks for more, and who comes too soon is turned away.
+    fn wait_until_function_is_back(&self, times: usize) {
+        if self.log.wait_for(times, &["InvokeRouter: received runtime /next"]).is_none() {
+            self.fail("the function does not ask for another invocation");
         }
     }
 
@@ -281,7 +293,7 @@ impl Emulator {
     ///
     /// When none comes.
     pub fn line(&self, parts: &[&str]) -> String {
-        match self.log.wait_for(parts) {
+        match self.log.wait_for(1, parts) {
             Some(line) => line,
             None => self.fail(&format!("no line with {parts:?}")),
         }
@@ -367,8 +379,12 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         if let Ok(child) = self.child.get_mut() {
-            // Its end takes the whole process namespace with it. It may have ended already.
-            let _ = child.kill();
+            // The end of the first process takes the whole namespace with it, and `unshare` outlives it only to reap
+            // it. Either may have ended already, or not begun.
+            match Process::children_of(child.id().cast_signed()).first() {
+                Some(emulator) => emulator.kill(),
+                None => drop(child.kill()),
+            }
             let _ = child.wait();
         }
         if thread::panicking() {

@@ -41,14 +41,12 @@ impl Log {
         Ok((Self { shared, input: Mutex::new(Some(input)) }, stdout, stderr))
     }
 
-    /// A line that has all the parts, or `None` when none comes in time, or before the end.
-    pub(crate) fn wait_for(&self, parts: &[&str]) -> Option<String> {
-        let mut seen = 0;
+    /// The `nth` line, counted from one, that has all the parts; `None` when it does not come in time, or before the end.
+    pub(crate) fn wait_for(&self, nth: usize, parts: &[&str]) -> Option<String> {
+        let has_all = |line: &&String| parts.iter().all(|part| line.contains(part));
         let mut found = None;
         self.shared.wait(|state| {
-            let new = state.lines[seen..].iter().find(|line| parts.iter().all(|part| line.contains(part)));
-            found = new.cloned();
-            seen = state.lines.len();
+            found = state.lines.iter().filter(has_all).nth(nth - 1).cloned();
             found.is_some() || state.ended
         });
         found
@@ -134,6 +132,12 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_counted_from_one() {
+        let log = log_of("seq 1 20");
+        assert_eq!(log.wait_for(3, &["1"]).as_deref(), Some("11"));
+    }
+
+    #[test]
     fn half_a_line_stays_one_line() {
         let (log, stdout, _) = Log::new().expect("a pipe");
         let script = "printf begun; read go; echo ' and ended'";
@@ -152,7 +156,7 @@ mod tests {
     fn a_line_that_never_comes_is_not_waited_for_after_the_end() {
         let log = log_of("echo something else");
         assert!(log.wait_for_end());
-        assert_eq!(log.wait_for(&["something", "missing"]), None);
-        assert_eq!(log.wait_for(&["some", "else"]).as_deref(), Some("something else"));
+        assert_eq!(log.wait_for(1, &["something", "missing"]), None);
+        assert_eq!(log.wait_for(1, &["some", "else"]).as_deref(), Some("something else"));
     }
 }

@@ -68,6 +68,11 @@ impl Process {
         kill_process(self.0, Signal::TERM).unwrap_or_else(|error| panic!("SIGTERM to {self:?}: {error}"));
     }
 
+    /// Sends SIGKILL, unless the process is gone already.
+    pub(crate) fn kill(self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+
     /// Notes the moment at which the process ends.
     ///
     /// # Panics
