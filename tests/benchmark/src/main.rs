@@ -43,6 +43,9 @@ struct Arguments {
     /// How often each subject lives; ratios are taken round by round.
     #[arg(long, default_value_t = 15, global = true)]
     rounds: usize,
+    /// How often each build from nothing is timed.
+    #[arg(long, default_value_t = 3, global = true)]
+    builds: usize,
 }
 
 #[derive(Subcommand)]
@@ -83,6 +86,7 @@ enum Part {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let builds = if arguments.quick { 0 } else { arguments.builds };
     let extent = if arguments.quick { Extent::quick() } else { Extent::full(arguments.rounds) };
     if let Some(Part::Profile { binary, invocations }) = arguments.part {
         let subject = Subject::by_binary(&binary)?;
@@ -93,7 +97,7 @@ fn main() -> Result<()> {
     eprintln!("building the subjects");
     let built = Built::all("release")?;
     match arguments.part.unwrap_or(Part::All { write: false }) {
-        Part::All { write } => all(&built, extent, arguments.quick, write),
+        Part::All { write } => all(&built, extent, builds, write),
         Part::Compare { only } => {
             let (text, _, _) = compare(&built, Extent { only, ..extent }, BuildCost::of(&built)?)?;
             println!("{text}");
@@ -104,7 +108,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Part::Build => {
-            println!("{}", report::build_cost(&full_build_cost(&built, arguments.quick)?));
+            println!("{}", report::build_cost(&full_build_cost(&built, builds)?));
             Ok(())
         }
         Part::Instructions { write: true, .. } => instructions::write(&built),
@@ -117,11 +121,11 @@ fn main() -> Result<()> {
     }
 }
 
-fn all(built: &Built, extent: Extent, quick: bool, write: bool) -> Result<()> {
-    let cost = full_build_cost(built, quick)?;
+fn all(built: &Built, extent: Extent, builds: usize, write: bool) -> Result<()> {
+    let cost = full_build_cost(built, builds)?;
     let (compared, chart, cost) = compare(built, extent, cost)?;
-    let grown = growth::grow(built, quick)?;
-    let instructions = if quick { Vec::new() } else { count_instructions(built)? };
+    let grown = growth::grow(built, extent.is_quick())?;
+    let instructions = if extent.is_quick() { Vec::new() } else { count_instructions(built)? };
     let text = format!(
         "{HEAD}\n{}\n{compared}\n## How cost grows\n\n{}\n## What building costs\n\n{}\n## Instructions\n\nCounted by callgrind, in user space.\n\n{}",
         report::conditions(extent.rounds),
@@ -156,11 +160,11 @@ fn compare(built: &Built, extent: Extent, cost: BuildCost) -> Result<(String, St
     Ok((text, chart::draw(&figures, &cost), cost))
 }
 
-fn full_build_cost(built: &Built, quick: bool) -> Result<BuildCost> {
+fn full_build_cost(built: &Built, builds: usize) -> Result<BuildCost> {
     let mut cost = BuildCost::of(built)?;
-    if !quick {
+    if builds > 0 {
         cost.measure_features()?;
-        cost.time_builds(3)?;
+        cost.time_builds(builds)?;
     }
     Ok(cost)
 }
