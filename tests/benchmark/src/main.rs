@@ -28,7 +28,7 @@ use crate::{
     build_cost::BuildCost,
     compare::{Extent, Half},
     instructions::{BESIDE, Count, OURS_ALL},
-    subjects::{Built, Subject},
+    subjects::{Built, OURS, Subject},
     targets::Target,
 };
 
@@ -88,11 +88,19 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let builds = if arguments.quick { 0 } else { arguments.builds };
     let extent = if arguments.quick { Extent::quick() } else { Extent::full(arguments.rounds) };
-    if let Some(Part::Profile { binary, invocations }) = arguments.part {
-        let subject = Subject::by_binary(&binary)?;
-        let path = instructions::profile(&Built::one(subject, "profiling")?, subject, invocations)?;
-        println!("{}", path.display());
-        return Ok(());
+    match arguments.part {
+        Some(Part::Profile { binary, invocations }) => {
+            let subject = Subject::by_binary(&binary)?;
+            let built = Built::package(subject.package, "profiling")?;
+            println!("{}", instructions::profile(&built, subject, invocations)?.display());
+            return Ok(());
+        }
+        // Every change is checked by this, so it builds no more than it needs.
+        Some(Part::Instructions { write, beside: false }) => {
+            let built = Built::package(OURS.package, "release")?;
+            return if write { instructions::write(&built) } else { instructions::check(&built) };
+        }
+        _ => {}
     }
     eprintln!("building the subjects");
     let built = Built::all("release")?;
@@ -111,12 +119,10 @@ fn main() -> Result<()> {
             println!("{}", report::build_cost(&full_build_cost(&built, builds)?));
             Ok(())
         }
-        Part::Instructions { write: true, .. } => instructions::write(&built),
-        Part::Instructions { beside: true, .. } => {
+        Part::Instructions { .. } => {
             println!("{}", report::instructions(&count_instructions(&built)?));
             Ok(())
         }
-        Part::Instructions { .. } => instructions::check(&built),
         Part::Profile { .. } => unreachable!("it was taken care of above"),
     }
 }
