@@ -12,7 +12,10 @@ use serde_json::Value;
 fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
     static LAMBDA_SIM: OnceLock<std::path::PathBuf> = OnceLock::new();
     let lambda_sim = LAMBDA_SIM.get_or_init(|| {
-        programs::build(&["-p", "lambda_extension", "--features", "simulator", "--bin", "lambda-sim"])["lambda-sim"].clone()
+        programs::build(
+            &["-p", "lambda_extension", "--features", "simulator", "--bin", "lambda-sim"],
+            "lambda-sim",
+        )
     });
     let run = Command::new(lambda_sim)
         .args(["--json", "--invokes", "3"])
@@ -45,7 +48,7 @@ fn every_example_behaves() {
 
 #[test]
 fn a_function_written_with_the_published_runtime_runs_beside_an_extension() {
-    let function = programs::build(&["-p", "internal_example"])["internal_example"].clone();
+    let function = programs::build(&["-p", "internal_example"], "internal_example");
     let function = function.to_string_lossy();
     let (report, content) = live(&programs::example("basic"), &["--function", &function]);
     assert!(content, "{report:#}");
@@ -54,7 +57,7 @@ fn a_function_written_with_the_published_runtime_runs_beside_an_extension() {
 
 #[test]
 fn an_extension_written_with_the_published_crate_runs_and_is_told_what_its_shutdown_costs() {
-    let peer = programs::build(&["-p", "peer_extension"])["peer_extension"].clone();
+    let peer = programs::build(&["-p", "peer_extension"], "peer_extension");
     let (report, content) = live(&peer, &[]);
     assert_eq!(report["totals"]["failed"], 0, "{report:#}");
     // It polls once more after SHUTDOWN, so Lambda kills it at its deadline.
