@@ -37,8 +37,11 @@ fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
 
 #[test]
 fn every_example_behaves() {
-    for name in ["basic", "basic_fn", "custom_events", "stateful", "telemetry", "log_shipper", "correlate"] {
-        let (report, content) = live(&programs::example(name), &[]);
+    let examples = ["basic", "basic_fn", "custom_events", "stateful", "telemetry", "correlate"];
+    let examples = examples.map(|name| (name, programs::example(name)));
+    let shipper = programs::build(&["-p", "log_shipper"])["log_shipper"].clone();
+    for (name, program) in examples.into_iter().chain([("log_shipper", shipper)]) {
+        let (report, content) = live(&program, &[]);
         assert!(content, "{name}: {report:#}");
         assert_eq!(
             (&report["totals"]["invocations"], &report["totals"]["failed"]),

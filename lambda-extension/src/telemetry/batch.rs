@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::{
     clock::{self, Bound, bounded},
@@ -91,7 +92,11 @@ impl Batch {
     /// Puts the batch into the sequence of batches, and gives what it says about the lifecycle.
     pub(crate) fn follow(&mut self, correlation: &mut Correlation) -> Vec<Sign> {
         self.correlation = correlation.clone();
-        (0..self.cut.len()).filter_map(|index| sign(&self.cut.head(index)?, correlation)).collect()
+        let signs = (0..self.cut.len()).filter_map(|index| {
+            let head = self.cut.head(index)?;
+            sign(&head, &kind(&head), correlation)
+        });
+        signs.collect()
     }
 
     /// The events, one after another.
@@ -157,8 +162,8 @@ impl<'a> Iterator for Events<'a> {
                 let bytes = Cow::Borrowed(cut.raw(index));
                 return Some(Event::new(cut, index, Cow::Borrowed(""), Record::Malformed(bytes), None));
             };
-            sign(&head, &mut self.correlation);
             let kind = kind(&head);
+            sign(&head, &kind, &mut self.correlation);
             if self.batch.filter.as_ref().is_some_and(|filter| !filter.passes(&head, &kind)) {
                 continue;
             }
@@ -170,18 +175,22 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-fn text<'a>(raw: Option<&'a serde_json::value::RawValue>) -> Cow<'a, str> {
+fn text<'a>(raw: Option<&'a RawValue>) -> Cow<'a, str> {
     raw.and_then(|raw| Cow::from_raw(raw.get())).unwrap_or_default()
 }
 
 fn kind<'a>(head: &Head<'a>) -> Cow<'a, str> {
-    text(head.kind)
+    match head.kind.map(RawValue::get) {
+        // Nearly all of them, and asked for several times each.
+        Some(r#""function""#) => Cow::Borrowed("function"),
+        _ => text(head.kind),
+    }
 }
 
 /// What an event says about the lifecycle, if anything.
-fn sign(head: &Head<'_>, correlation: &mut Correlation) -> Option<Sign> {
+fn sign(head: &Head<'_>, kind: &str, correlation: &mut Correlation) -> Option<Sign> {
     let record = head.record?.get();
-    match &*kind(head) {
+    match kind {
         "platform.start" => {
             let start = PlatformStart::from_raw(record)?;
             correlation.started(start.request_id.as_deref()?, &text(head.time));

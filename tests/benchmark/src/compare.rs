@@ -48,6 +48,10 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
+    pub(crate) fn is_quick(self) -> bool {
+        self.thinning > 1
+    }
+
     pub(crate) fn full(rounds: usize) -> Self {
         Self {
             rounds,

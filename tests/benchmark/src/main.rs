@@ -28,7 +28,7 @@ use crate::{
     build_cost::BuildCost,
     compare::{Extent, Half},
     instructions::{BESIDE, Count, OURS_ALL},
-    subjects::{Built, Subject},
+    subjects::{Built, OURS, Subject},
     targets::Target,
 };
 
@@ -43,6 +43,9 @@ struct Arguments {
     /// How often each subject lives; ratios are taken round by round.
     #[arg(long, default_value_t = 15, global = true)]
     rounds: usize,
+    /// How often each build from nothing is timed.
+    #[arg(long, default_value_t = 3, global = true)]
+    builds: usize,
 }
 
 #[derive(Subcommand)]
@@ -83,17 +86,26 @@ enum Part {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let builds = if arguments.quick { 0 } else { arguments.builds };
     let extent = if arguments.quick { Extent::quick() } else { Extent::full(arguments.rounds) };
-    if let Some(Part::Profile { binary, invocations }) = arguments.part {
-        let subject = Subject::by_binary(&binary)?;
-        let path = instructions::profile(&Built::one(subject, "profiling")?, subject, invocations)?;
-        println!("{}", path.display());
-        return Ok(());
+    match arguments.part {
+        Some(Part::Profile { binary, invocations }) => {
+            let subject = Subject::by_binary(&binary)?;
+            let built = Built::package(subject.package, "profiling")?;
+            println!("{}", instructions::profile(&built, subject, invocations)?.display());
+            return Ok(());
+        }
+        // Every change is checked by this, so it builds no more than it needs.
+        Some(Part::Instructions { write, beside: false }) => {
+            let built = Built::package(OURS.package, "release")?;
+            return if write { instructions::write(&built) } else { instructions::check(&built) };
+        }
+        _ => {}
     }
     eprintln!("building the subjects");
     let built = Built::all("release")?;
     match arguments.part.unwrap_or(Part::All { write: false }) {
-        Part::All { write } => all(&built, extent, arguments.quick, write),
+        Part::All { write } => all(&built, extent, builds, write),
         Part::Compare { only } => {
             let (text, _, _) = compare(&built, Extent { only, ..extent }, BuildCost::of(&built)?)?;
             println!("{text}");
@@ -104,24 +116,22 @@ fn main() -> Result<()> {
             Ok(())
         }
         Part::Build => {
-            println!("{}", report::build_cost(&full_build_cost(&built, arguments.quick)?));
+            println!("{}", report::build_cost(&full_build_cost(&built, builds)?));
             Ok(())
         }
-        Part::Instructions { write: true, .. } => instructions::write(&built),
-        Part::Instructions { beside: true, .. } => {
+        Part::Instructions { .. } => {
             println!("{}", report::instructions(&count_instructions(&built)?));
             Ok(())
         }
-        Part::Instructions { .. } => instructions::check(&built),
         Part::Profile { .. } => unreachable!("it was taken care of above"),
     }
 }
 
-fn all(built: &Built, extent: Extent, quick: bool, write: bool) -> Result<()> {
-    let cost = full_build_cost(built, quick)?;
+fn all(built: &Built, extent: Extent, builds: usize, write: bool) -> Result<()> {
+    let cost = full_build_cost(built, builds)?;
     let (compared, chart, cost) = compare(built, extent, cost)?;
-    let grown = growth::grow(built, quick)?;
-    let instructions = if quick { Vec::new() } else { count_instructions(built)? };
+    let grown = growth::grow(built, extent.is_quick())?;
+    let instructions = if extent.is_quick() { Vec::new() } else { count_instructions(built)? };
     let text = format!(
         "{HEAD}\n{}\n{compared}\n## How cost grows\n\n{}\n## What building costs\n\n{}\n## Instructions\n\nCounted by callgrind, in user space.\n\n{}",
         report::conditions(extent.rounds),
@@ -156,11 +166,11 @@ fn compare(built: &Built, extent: Extent, cost: BuildCost) -> Result<(String, St
     Ok((text, chart::draw(&figures, &cost), cost))
 }
 
-fn full_build_cost(built: &Built, quick: bool) -> Result<BuildCost> {
+fn full_build_cost(built: &Built, builds: usize) -> Result<BuildCost> {
     let mut cost = BuildCost::of(built)?;
-    if !quick {
+    if builds > 0 {
         cost.measure_features()?;
-        cost.time_builds(3)?;
+        cost.time_builds(builds)?;
     }
     Ok(cost)
 }

@@ -268,7 +268,7 @@ pub(crate) fn build_cost(cost: &BuildCost) -> String {
         };
         table.row([&subject, &mb(size), &crates]);
     }
-    let _ = write!(text, "{table}\n");
+    let _ = writeln!(text, "{table}");
     for over in [REQWEST, PEER] {
         let extra = cost.extra_crates(OURS, over);
         let _ =

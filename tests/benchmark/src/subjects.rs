@@ -84,9 +84,9 @@ impl Built {
         Ok(Self { folder: workspace().join("target").join(profile) })
     }
 
-    /// Builds one of them.
-    pub(crate) fn one(subject: Subject, profile: &str) -> Result<Self> {
-        build(subject.package, profile, &["--bin", subject.binary], None)?;
+    /// Builds those of one package.
+    pub(crate) fn package(package: &str, profile: &str) -> Result<Self> {
+        build(package, profile, &[], None)?;
         Ok(Self { folder: workspace().join("target").join(profile) })
     }
 

@@ -1,6 +1,6 @@
 //! Ships the function's log lines to an HTTP sink, and loses none of them: not to a freeze, not to a sink that hangs.
 //!
-//! `cargo run --features simulator --example log_shipper -- end` (or `periodic`, `adaptive`, `shutdown`) shows under the
+//! `cargo run -p log_shipper --features simulator -- end` (or `periodic`, `adaptive`, `shutdown`) shows under the
 //! local Lambda what each flush strategy costs. `LOG_SINK` is the URL to post to; without it the lines go to stdout.
 
 use std::{collections::VecDeque, io::Write, time::Duration};
