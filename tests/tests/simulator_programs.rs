@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -35,11 +35,15 @@ fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
     (report, run.status.success())
 }
 
+fn log_shipper() -> PathBuf {
+    programs::build(&["-p", "log_shipper"], "log_shipper")
+}
+
 #[test]
 fn every_example_behaves() {
     let examples = ["basic", "basic_fn", "custom_events", "stateful", "telemetry", "correlate"];
     let examples = examples.map(|name| (name, programs::example(name)));
-    let shipper = programs::build(&["-p", "log_shipper"])["log_shipper"].clone();
+    let shipper = log_shipper();
     for (name, program) in examples.into_iter().chain([("log_shipper", shipper)]) {
         let (report, content) = live(&program, &[]);
         assert!(content, "{name}: {report:#}");
@@ -101,7 +105,7 @@ fn hanging_once() -> (String, Arc<Mutex<BTreeMap<String, String>>>) {
 fn the_log_shipper_loses_and_doubles_nothing_when_its_sink_hangs_once() {
     let (url, parcels) = hanging_once();
     let sink = format!("LOG_SINK={url}");
-    let (report, content) = live(&programs::example("log_shipper"), &["--env", &sink, "--timeout", "10"]);
+    let (report, content) = live(&log_shipper(), &["--env", &sink, "--timeout", "10"]);
     assert!(content, "{report:#}");
     let shipped: Vec<Value> = parcels
         .lock()
