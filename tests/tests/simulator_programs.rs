@@ -15,7 +15,7 @@ use serde_json::Value;
 
 /// Runs an extension for three invocations; the report, and whether `lambda-sim` was content.
 fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
-    static LAMBDA_SIM: OnceLock<std::path::PathBuf> = OnceLock::new();
+    static LAMBDA_SIM: OnceLock<PathBuf> = OnceLock::new();
     let lambda_sim = LAMBDA_SIM.get_or_init(|| {
         programs::build(
             &["-p", "lambda_extension", "--features", "simulator", "--bin", "lambda-sim"],
