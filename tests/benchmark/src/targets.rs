@@ -13,6 +13,17 @@ use crate::{
 /// Fewer pairs than this say nothing reliable about a ratio.
 pub(crate) const ENOUGH: usize = 15;
 
+/// Why a target may be missed, by callgrind's account.
+const START: &str = "two thirds of a start's instructions are the dynamic loader's and Rust's own, the same for everybody, and the \
+     kernel's share is not in that count";
+const TURN: &str = "both make the same system calls, and hyper's part in both is the same; ours has 7 % fewer instructions, of \
+     which a third write the log line, which says more";
+const MEMORY: &str = "2.0 MB of it every program has that links the C library: see the raw socket";
+const READING: &str = "three fifths of the instructions for a record are the one pass of serde_json that cuts the batch, and the rest \
+     are HTTP, the queue, the filter and the hook";
+const PEERS_READING: &str = "even the scan that builds nothing and has no queue is only about 5 times (text) or 13 times (JSON) as \
+     fast as the peer";
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Limit {
     AtMost(f64),
@@ -52,14 +63,14 @@ pub(crate) fn targets(figures: &Comparison, cost: &BuildCost) -> Vec<Target> {
         against: PEER.name,
         limit: Limit::AtMost(0.63),
         spread: single(cost.size(OURS) as f64 / cost.size(PEER) as f64),
-        reason: "the bare reqwest loop alone is that large at this profile; see what adds what, below",
+        reason: "",
     });
     targets.push(Target {
         figure: "crates in the tree".into(),
         against: "crates",
         limit: Limit::AtMost(cost.crates(PEER) as f64),
         spread: single(cost.crates(OURS) as f64),
-        reason: "reqwest takes its URLs from `url`, whose tables for international names are 24 crates",
+        reason: "",
     });
     targets
 }
@@ -78,14 +89,14 @@ fn of_lives(figures: &Comparison) -> Vec<Target> {
     let figure = "process start to first next";
     let ratio = |theirs| figures.start_ratio(OURS, theirs);
     add(figure, REQWEST.name, Limit::AtMost(1.1), ratio(REQWEST), "");
-    add(figure, PEER.name, Limit::AtMost(0.75), ratio(PEER), "");
+    add(figure, PEER.name, Limit::AtMost(0.75), ratio(PEER), START);
     add(figure, FLOOR.name, Limit::Towards(1.2), ratio(FLOOR), "");
     let figure = "event answered to next asked, p50";
     let ratio = |theirs| figures.life_ratio(OURS, theirs, turn);
     add(figure, REQWEST.name, Limit::AtMost(1.05), ratio(REQWEST), "");
-    add(figure, PEER.name, Limit::AtMost(0.95), ratio(PEER), "");
+    add(figure, PEER.name, Limit::AtMost(0.95), ratio(PEER), TURN);
     add(figure, FLOOR.name, Limit::Towards(1.5), ratio(FLOOR), "");
-    add("peak memory", PEER.name, Limit::AtMost(0.7), figures.life_ratio(OURS, PEER, memory), "");
+    add("peak memory", PEER.name, Limit::AtMost(0.7), figures.life_ratio(OURS, PEER, memory), MEMORY);
     let gone = "SHUTDOWN to process gone";
     add(gone, "ms", Limit::AtMost(3.0), ms(OURS, |life| life.shutdown), "");
     let gone = "SHUTDOWN to process gone, with a subscription";
@@ -111,7 +122,7 @@ fn of_telemetry(figures: &Comparison) -> Vec<Target> {
                 against: theirs.name,
                 limit: Limit::AtLeast(wanted),
                 spread: figures.delivery_ratio(load, OURS_TELEMETRY, theirs),
-                reason: "",
+                reason: if theirs == floor { READING } else { PEERS_READING },
             });
         }
     }
