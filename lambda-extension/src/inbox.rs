@@ -118,10 +118,14 @@ impl Inbox {
         self.max_hold
     }
 
-    /// The earlier of `limit` and of the bound of what holds the environment, as hooks are told of it.
+    /// The bound that [`earliest`](Self::earliest) gives, as hooks are told of it.
     pub(crate) fn bound_of_hook(&self, limit: Option<Instant>) -> Bound {
-        let bound = [limit, self.hold_bound()].into_iter().flatten().min();
-        Bound::at(bound, self.client.clock())
+        Bound::at(self.earliest(limit), self.client.clock())
+    }
+
+    /// The earlier of `limit` and of the bound of what holds the environment.
+    fn earliest(&self, limit: Option<Instant>) -> Option<Instant> {
+        [limit, self.hold_bound()].into_iter().flatten().min()
     }
 
     /// When the next event must be asked for.
@@ -159,7 +163,7 @@ impl Inbox {
     /// Waits for whatever comes first, at most until `limit` and the bound of what holds the environment.
     pub(crate) async fn happening(&mut self, batches: Batches, limit: Option<Instant>) -> Happening {
         loop {
-            let bound = [limit, self.hold_bound()].into_iter().flatten().min();
+            let bound = self.earliest(limit);
             // A bound that is past goes before a queue that never becomes empty.
             if bound.is_some_and(|bound| bound <= Instant::now()) {
                 return Happening::Bound;

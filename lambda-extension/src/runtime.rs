@@ -324,21 +324,22 @@ impl<E: Extension> Life<E> {
     }
 
     async fn hand_on(&mut self, batch: Batch) -> Result<(), ExtensionError> {
+        // Counting looks at every event, so it is done once.
+        let records = batch.len();
         // Nothing but what the loop subscribes to for itself, or the extension's own lines.
-        if batch.is_empty() {
+        if records == 0 {
             return Ok(());
         }
         let between_invocations = self.inbox.is_parked() && !self.inbox.function_runs();
         if self.extension.is_none() || (between_invocations && self.is_feedback(&batch)) {
-            self.handle.count_dropped(batch.len());
+            self.handle.count_dropped(records);
             return Ok(());
         }
-        let batch = batch.within(self.inbox.bound_of_hook(None));
-        let records = batch.len() as u64;
         self.handle.count(|metrics| {
             metrics.batches += 1;
-            metrics.records += records;
+            metrics.records += records as u64;
         });
+        let batch = batch.within(self.inbox.bound_of_hook(None));
         self.call(Call::Telemetry(batch), None).await.map(drop)
     }
 
