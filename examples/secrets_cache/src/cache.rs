@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::{
     failure::Failure,
     settings::Settings,
-    wanted::{Service, Wanted},
+    wanted::{Kind, Wanted},
 };
 
 /// How long a value past its time is given out without asking again, once asking has failed. Without this pause every
@@ -102,7 +102,7 @@ impl<S: Source> Cache<S> {
     /// the same value goes on in its place.
     pub(crate) async fn get(&self, wanted: &Wanted) -> Result<(Bytes, Freshness), Failure> {
         let asked = Instant::now();
-        let ttl = self.ttl(wanted.service);
+        let ttl = self.ttl(wanted.kind);
         let slot = self.slot(wanted);
         let mut slot = slot.lock().await;
         if let Some(value) = &slot.value {
@@ -144,7 +144,7 @@ impl<S: Source> Cache<S> {
             slot.value = None;
         }
         match &slot.value {
-            Some(value) if value.age() < self.longest_life(wanted.service) => {
+            Some(value) if value.age() < self.longest_life(wanted.kind) => {
                 warn!("{wanted} is {} s old, and there is no newer one: {failure}", value.age().as_secs());
                 Ok((value.body.clone(), Freshness::Stale))
             }
@@ -157,17 +157,21 @@ impl<S: Source> Cache<S> {
         Arc::clone(slots.get_or_insert_ref(wanted, Arc::default))
     }
 
-    fn ttl(&self, service: Service) -> Duration {
-        match service {
-            Service::SecretsManager => self.secrets_ttl,
-            Service::ParameterStore => self.parameters_ttl,
+    fn ttl(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Secret => self.secrets_ttl,
+            Kind::Parameter => self.parameters_ttl,
         }
     }
 
     /// Who wants nothing kept wants nothing old either.
-    fn longest_life(&self, service: Service) -> Duration {
-        let ttl = self.ttl(service);
-        if ttl.is_zero() { ttl } else { ttl + self.max_stale }
+    fn longest_life(&self, kind: Kind) -> Duration {
+        let ttl = self.ttl(kind);
+        if ttl.is_zero() {
+            ttl
+        } else {
+            ttl + self.max_stale
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod aws;
 mod cache;
-mod credentials;
 mod failure;
 mod server;
 mod settings;
@@ -36,7 +35,7 @@ impl Extension for SecretsCache {
     /// What is in a snapshot is as old as the snapshot, the credentials too.
     async fn on_restore(&mut self, _: RestoreEvent) -> Result<(), Error> {
         self.cache.forget();
-        self.cache.source().forget_credentials().await;
+        self.cache.source().forget_credentials();
         self.fill().await;
         Ok(())
     }

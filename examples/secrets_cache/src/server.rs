@@ -4,11 +4,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode,
     body::{Body, Bytes},
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{HeaderValue, CONTENT_TYPE},
     server::conn::http1,
     service::service_fn,
+    Method, Request, Response, StatusCode,
 };
 use hyper_util::rt::TokioIo;
 use serde_json::json;
@@ -46,7 +46,11 @@ pub(crate) async fn serve<S: Source>(listener: TcpListener, cache: Arc<Cache<S>>
     }
 }
 
-async fn answer<S: Source, B: Body>(request: &Request<B>, cache: &Cache<S>, token: &str) -> Response<Full<Bytes>> {
+async fn answer<S: Source, B: Body>(
+    request: &Request<B>,
+    cache: &Cache<S>,
+    token: &str,
+) -> Response<Full<Bytes>> {
     if request.headers().get(TOKEN_HEADER).map(HeaderValue::as_bytes) != Some(token.as_bytes()) {
         return error(
             StatusCode::UNAUTHORIZED,

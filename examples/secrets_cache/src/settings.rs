@@ -1,6 +1,6 @@
 //! The configuration: the variables of AWS's extension, and a few of our own.
 
-use std::{env, num::NonZeroUsize, str::FromStr, time::Duration};
+use std::{env, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 use crate::wanted::{Mistake, Wanted};
 
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     /// How long past its time a value is given out while AWS is away.
     pub(crate) max_stale: Duration,
     pub(crate) prefetch: Vec<Wanted>,
+    /// A file of certificate authorities beside those built in, such as that of a company's proxy.
+    pub(crate) bundle: Option<PathBuf>,
     /// What the function proves with that it is the function.
     pub(crate) token: String,
 }
@@ -41,13 +43,20 @@ impl Settings {
         let variables = Variables(&variable);
         let region = variables.text("AWS_REGION").ok_or("AWS_REGION is not set; Lambda sets it")?;
         // With SnapStart there is no session token, and the function has this one.
-        let token = variables.text("AWS_SESSION_TOKEN").or_else(|| variables.text("AWS_CONTAINER_AUTHORIZATION_TOKEN"));
-        let token = token.ok_or("neither AWS_SESSION_TOKEN nor AWS_CONTAINER_AUTHORIZATION_TOKEN is set; Lambda sets one")?;
-        let cache_size = variables.parsed("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", 1_000, "a number of values")?;
-        let cache_enabled = variables.parsed("PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED", true, "true or false")?;
+        let token = variables
+            .text("AWS_SESSION_TOKEN")
+            .or_else(|| variables.text("AWS_CONTAINER_AUTHORIZATION_TOKEN"));
+        let token = token.ok_or(
+            "neither AWS_SESSION_TOKEN nor AWS_CONTAINER_AUTHORIZATION_TOKEN is set; Lambda sets one",
+        )?;
+        let cache_size =
+            variables.parsed("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", 1_000, "a number of values")?;
+        let cache_enabled =
+            variables.parsed("PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED", true, "true or false")?;
         let service = |name: &str, prefix: &str, override_of: &str| -> Result<Service, String> {
             let ttl = variables.parsed(&format!("{prefix}_TTL"), 300, "a number of seconds")?;
-            let timeout = variables.parsed(&format!("{prefix}_TIMEOUT_MILLIS"), 0, "a number of milliseconds")?;
+            let timeout =
+                variables.parsed(&format!("{prefix}_TIMEOUT_MILLIS"), 0, "a number of milliseconds")?;
             Ok(Service {
                 endpoint: variables.endpoint(name, override_of, &region),
                 ttl: Duration::from_secs(if cache_enabled && cache_size > 0 { ttl } else { 0 }),
@@ -65,8 +74,13 @@ impl Settings {
                 const { NonZeroUsize::new(3).unwrap() },
                 "a number above 0",
             )?,
-            max_stale: Duration::from_secs(variables.parsed("SECRETS_CACHE_MAX_STALE", 300, "a number of seconds")?),
+            max_stale: Duration::from_secs(variables.parsed(
+                "SECRETS_CACHE_MAX_STALE",
+                300,
+                "a number of seconds",
+            )?),
             prefetch: variables.prefetch("SECRETS_CACHE_PREFETCH")?,
+            bundle: variables.text("AWS_CA_BUNDLE").map(PathBuf::from),
             region,
             token,
         })
@@ -85,9 +99,10 @@ impl Variables<'_> {
         match self.text(name) {
             None => Ok(otherwise),
             // AWS's own examples write TRUE.
-            Some(text) => {
-                text.to_ascii_lowercase().parse().map_err(|_| format!("{name} is `{text}`; it should be {what}"))
-            }
+            Some(text) => text
+                .to_ascii_lowercase()
+                .parse()
+                .map_err(|_| format!("{name} is `{text}`; it should be {what}")),
         }
     }
 
@@ -126,7 +141,10 @@ mod tests {
     #[test]
     fn where_nothing_is_set_it_is_as_awss_extension_is() {
         let settings = with(&[]).unwrap();
-        assert_eq!((settings.port, settings.cache_size, settings.max_connections), (2773, 1_000, NonZeroUsize::new(3).unwrap()));
+        assert_eq!(
+            (settings.port, settings.cache_size, settings.max_connections),
+            (2773, 1_000, NonZeroUsize::new(3).unwrap())
+        );
         assert_eq!(settings.secrets_manager.ttl, Duration::from_secs(300));
         assert_eq!(settings.secrets_manager.endpoint, "https://secretsmanager.eu-central-1.amazonaws.com");
         assert_eq!(settings.parameter_store.endpoint, "https://ssm.eu-central-1.amazonaws.com");
@@ -136,22 +154,30 @@ mod tests {
 
     #[test]
     fn a_cache_that_is_switched_off_or_has_no_room_keeps_nothing() {
-        for off in [("PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED", "FALSE"), ("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", "0")] {
+        for off in [
+            ("PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED", "FALSE"),
+            ("PARAMETERS_SECRETS_EXTENSION_CACHE_SIZE", "0"),
+        ] {
             let settings = with(&[off]).unwrap();
-            assert_eq!((settings.secrets_manager.ttl, settings.parameter_store.ttl), (Duration::ZERO, Duration::ZERO));
+            assert_eq!(
+                (settings.secrets_manager.ttl, settings.parameter_store.ttl),
+                (Duration::ZERO, Duration::ZERO)
+            );
         }
     }
 
     #[test]
     fn a_service_can_be_sent_elsewhere_alone_or_with_all_others() {
-        let settings = with(&[("AWS_ENDPOINT_URL", "http://all"), ("AWS_ENDPOINT_URL_SSM", "http://ssm")]).unwrap();
+        let settings =
+            with(&[("AWS_ENDPOINT_URL", "http://all"), ("AWS_ENDPOINT_URL_SSM", "http://ssm")]).unwrap();
         assert_eq!(settings.secrets_manager.endpoint, "http://all");
         assert_eq!(settings.parameter_store.endpoint, "http://ssm");
     }
 
     #[test]
     fn with_snapstart_the_function_proves_itself_with_the_token_it_has_there() {
-        let settings = with(&[("AWS_SESSION_TOKEN", ""), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "other")]).unwrap();
+        let settings =
+            with(&[("AWS_SESSION_TOKEN", ""), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "other")]).unwrap();
         assert_eq!(settings.token, "other");
     }
 

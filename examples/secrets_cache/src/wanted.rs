@@ -4,17 +4,19 @@ use std::fmt;
 
 use serde_json::json;
 
-/// The two services.
+/// What is kept where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Service {
-    SecretsManager,
-    ParameterStore,
+pub(crate) enum Kind {
+    /// Of Secrets Manager.
+    Secret,
+    /// Of the Parameter Store of Systems Manager.
+    Parameter,
 }
 
 /// One secret or parameter. It is what the cache is keyed by, and holds what is sent to AWS for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Wanted {
-    pub(crate) service: Service,
+    pub(crate) kind: Kind,
     /// The body of the request, as JSON.
     pub(crate) body: String,
     name: String,
@@ -34,7 +36,9 @@ impl Wanted {
     pub(crate) fn parse(path_and_query: &str) -> Result<Self, Mistake> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         match path {
-            "/secretsmanager/get" => Self::secret(&Query::parse(query, &["secretId", "versionId", "versionStage"])?),
+            "/secretsmanager/get" => {
+                Self::secret(&Query::parse(query, &["secretId", "versionId", "versionStage"])?)
+            }
             "/systemsmanager/parameters/get" | "/systemsmanager/parameters/get/" => {
                 Self::parameter(&Query::parse(query, &["name", "label", "version", "withDecryption"])?)
             }
@@ -50,13 +54,15 @@ impl Wanted {
                 body[key] = value.into();
             }
         }
-        Ok(Self { service: Service::SecretsManager, body: body.to_string(), name: id.to_owned() })
+        Ok(Self { kind: Kind::Secret, body: body.to_string(), name: id.to_owned() })
     }
 
     fn parameter(query: &Query) -> Result<Self, Mistake> {
         let name = query.required("name")?;
         let selected = match (query.get("label"), query.get("version")) {
-            (Some(_), Some(_)) => return Err(Mistake::Query("give `label` or `version`, not both".to_owned())),
+            (Some(_), Some(_)) => {
+                return Err(Mistake::Query("give `label` or `version`, not both".to_owned()))
+            }
             (Some(one), None) | (None, Some(one)) => format!("{name}:{one}"),
             (None, None) => name.to_owned(),
         };
@@ -66,18 +72,18 @@ impl Wanted {
             Some(_) => return Err(Mistake::Query("`withDecryption` is `true` or `false`".to_owned())),
         };
         let body = json!({ "Name": selected, "WithDecryption": decrypt });
-        Ok(Self { service: Service::ParameterStore, body: body.to_string(), name: selected })
+        Ok(Self { kind: Kind::Parameter, body: body.to_string(), name: selected })
     }
 }
 
 /// For logs: the name, and nothing of what is behind it.
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.service {
-            Service::SecretsManager => "secret",
-            Service::ParameterStore => "parameter",
+        let word = match self.kind {
+            Kind::Secret => "secret",
+            Kind::Parameter => "parameter",
         };
-        write!(f, "{kind} `{}`", self.name)
+        write!(f, "{word} `{}`", self.name)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, Notify};
 
 use super::*;
 use crate::settings::Settings;
@@ -70,6 +70,7 @@ impl Test {
             max_connections: NonZeroUsize::MIN,
             max_stale: Duration::from_secs(FOREVER),
             prefetch: Vec::new(),
+            bundle: None,
             token: String::new(),
         };
         Self { cache: Arc::new(Cache::new(source, &settings)), began }
