@@ -1,6 +1,6 @@
 //! Does nothing, so that the function is told of its end.
 //!
-//! Lambda sends the function's runtime SIGTERM, and leaves it 300 ms, only where an external extension is registered.
+//! Lambda sends the function's runtime SIGTERM, and leaves it 300 ms, only where an extension is registered.
 //! `README.md` beside this package tells what for, and how to deploy it.
 
 use lambda_extension::{Error, ShutdownEvent};
