@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use aws::Aws;
 use cache::Cache;
-use lambda_extension::{Config, Error, Extension, Registration, RestoreEvent};
+use lambda_extension::{Config, Error, EventType, Extension, Registration, RestoreEvent};
 use settings::Settings;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -70,6 +70,8 @@ async fn main() -> Result<(), Error> {
     info!("listening on {}", listener.local_addr()?);
     let cache = Arc::new(Cache::new(Aws::new(&settings)?, &settings));
     tokio::spawn(server::serve(listener, Arc::clone(&cache), settings.token));
+    // No invocation waits for an extension that is not told of it. Only a restore shows in the first of them.
+    let config = if settings.snap_start { config } else { config.events([EventType::Shutdown]) };
     config.run(SecretsCache { cache, prefetch: settings.prefetch }).await?;
     Ok(())
 }

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) prefetch: Vec<Wanted>,
     /// A file of certificate authorities beside those built in, such as that of a company's proxy.
     pub(crate) bundle: Option<PathBuf>,
+    /// Whether the environment comes out of a snapshot.
+    pub(crate) snap_start: bool,
     /// What the function proves with that it is the function.
     pub(crate) token: String,
 }
@@ -81,6 +83,7 @@ impl Settings {
             )?),
             prefetch: variables.prefetch("SECRETS_CACHE_PREFETCH")?,
             bundle: variables.text("AWS_CA_BUNDLE").map(PathBuf::from),
+            snap_start: variables.text("AWS_LAMBDA_INITIALIZATION_TYPE").as_deref() == Some("snap-start"),
             region,
             token,
         })

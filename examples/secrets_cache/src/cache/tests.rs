@@ -71,6 +71,7 @@ impl Test {
             max_stale: Duration::from_secs(FOREVER),
             prefetch: Vec::new(),
             bundle: None,
+            snap_start: false,
             token: String::new(),
         };
         Self { cache: Arc::new(Cache::new(source, &settings)), began }

@@ -148,3 +148,19 @@ async fn while_aws_is_away_the_function_gets_what_there_was() {
         }
     }
 }
+
+#[test]
+fn a_port_that_is_taken_is_named_and_nothing_is_registered() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = Command::new(env!("CARGO_BIN_EXE_secrets_cache"))
+        .env("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", &port)
+        .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_SESSION_TOKEN", "token")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("listening on port {port}: ")), "{said}");
+}
