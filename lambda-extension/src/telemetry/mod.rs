@@ -2,7 +2,7 @@
 
 pub(crate) mod batch;
 mod connections;
-mod correlation;
+pub(crate) mod correlation;
 pub(crate) mod cut;
 mod event;
 pub(crate) mod feedback;
@@ -13,7 +13,7 @@ mod line;
 pub(crate) mod listener;
 pub(crate) mod mark;
 mod pace;
-mod pieces;
+pub(crate) mod pieces;
 mod record;
 pub(crate) mod sign;
 pub(crate) mod stream;
