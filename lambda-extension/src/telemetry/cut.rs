@@ -75,6 +75,16 @@ impl Cut {
         }
     }
 
+    /// How much memory it takes, in bytes, but for a factor of two: the body or what points into it, whichever is more. Of
+    /// events as Lambda writes them that is the body; the smallest that JSON allows are a byte and a comma each.
+    pub(crate) fn size(&self) -> usize {
+        let places = match self {
+            Self::Whole { whole, .. } => size_of_val(&whole.borrow_dependent()[..]),
+            Self::Pieces { ranges, .. } => size_of_val(&ranges[..]),
+        };
+        places.max(self.bytes().len())
+    }
+
     /// The fields of an event. `None` if it is no JSON.
     pub(crate) fn head(&self, index: usize) -> Option<Head<'_>> {
         match self {

@@ -91,9 +91,9 @@ impl Sender {
         if cut.len() == 0 {
             return;
         }
+        let size = cut.size();
         let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
         let signs = batch.follow(&mut self.correlation());
-        let size = batch.as_bytes().len();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await
             && let Some(batch) = unqueued.batch.take()
