@@ -46,7 +46,10 @@ fn answer(status: u16, id: Option<&[u8]>, body: &[u8]) -> Answer {
     Answer {
         url: "http://127.0.0.1:9001/path".to_owned(),
         status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
-        headers: id.map(|id| (HeaderName::from_static(EXTENSION_ID_HEADER), id)).into_iter().collect::<HeaderMap>(),
+        headers: id
+            .map(|id| (HeaderName::from_static(EXTENSION_ID_HEADER), id))
+            .into_iter()
+            .collect::<HeaderMap>(),
         body: Bytes::copy_from_slice(body),
     }
 }

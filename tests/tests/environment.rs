@@ -22,7 +22,10 @@ struct Trace(tempfile::TempDir);
 impl Trace {
     /// `None` where there is no strace, or it may not trace; under `REQUIRE_STRACE` that is a failure.
     fn new() -> Option<Self> {
-        let works = Command::new("strace").args(["-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
+        let works = Command::new("strace")
+            .args(["-o", "/dev/null", "true"])
+            .status()
+            .is_ok_and(|status| status.success());
         assert!(works || std::env::var_os("REQUIRE_STRACE").is_none(), "strace does not work here");
         if !works {
             eprintln!("skipped: strace does not work here");
@@ -40,10 +43,13 @@ impl Trace {
 
     /// What each process called, in the order in which they were started.
     fn calls(&self) -> Vec<Vec<String>> {
-        let entries = fs::read_dir(self.0.path()).expect("it is ours").map(|entry| entry.expect("it is ours").path());
+        let entries =
+            fs::read_dir(self.0.path()).expect("it is ours").map(|entry| entry.expect("it is ours").path());
         let pid = |path: &Path| path.extension().and_then(|pid| pid.to_str()?.parse::<u32>().ok());
         let files: BTreeMap<_, _> = entries.map(|path| (pid(&path), path)).collect();
-        let read = |path| fs::read_to_string(path).expect("strace wrote it").lines().map(ToOwned::to_owned).collect();
+        let read = |path| {
+            fs::read_to_string(path).expect("strace wrote it").lines().map(ToOwned::to_owned).collect()
+        };
         files.into_values().map(read).collect()
     }
 }
@@ -82,7 +88,8 @@ async fn a_start_after_a_crash_does_what_the_first_one_did_and_no_more() {
     simulator.shutdown(ShutdownReason::Spindown).await;
     let routes = [Route::Register, Route::Telemetry, Route::Next];
     assert_eq!(first.iter().take(3).map(|call| call.0).collect::<Vec<_>>(), routes.map(Some));
-    let again = both.iter().skip(1).position(|call| call.0 == Some(Route::Register)).expect("it registers again") + 1;
+    let again =
+        both.iter().skip(1).position(|call| call.0 == Some(Route::Register)).expect("it registers again") + 1;
     assert_eq!(both[again..again + 3], both[..3], "the same calls, with the same answers, in the same order");
     let lives = trace.calls();
     let [one, two] = &lives[..] else { panic!("{} processes", lives.len()) };
@@ -94,7 +101,11 @@ async fn a_start_after_a_crash_does_what_the_first_one_did_and_no_more() {
 /// The route and the status of all that an extension has asked for.
 fn requests(simulator: &Simulator) -> Vec<(Option<Route>, u16)> {
     let calls = simulator.calls();
-    calls.into_iter().filter(|call| call.who == "soak-extension").map(|call| (call.route, call.status)).collect()
+    calls
+        .into_iter()
+        .filter(|call| call.who == "soak-extension")
+        .map(|call| (call.route, call.status))
+        .collect()
 }
 
 /// What an earlier life, or another process, left in `/tmp` cannot matter where nothing in it is looked at.
@@ -118,13 +129,28 @@ async fn a_life_opens_no_file_for_writing_and_none_in_tmp() {
         let of_the_start = name(call) == "execve" || call.contains("/proc/self");
         assert!(of_the_start || !call.contains("\"/tmp"), "{call}");
         assert!(!["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.contains(flag)), "{call}");
-        let changes = ["creat", "mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat2", "link", "symlink", "truncate", "mknod"];
+        let changes = [
+            "creat",
+            "mkdir",
+            "mkdirat",
+            "unlink",
+            "unlinkat",
+            "rename",
+            "renameat2",
+            "link",
+            "symlink",
+            "truncate",
+            "mknod",
+        ];
         assert!(!changes.contains(&name(call)), "{call}");
     }
 }
 
 async fn ended(mut child: Child) -> std::process::ExitStatus {
-    tokio::task::spawn_blocking(move || child.wait()).await.expect("it does not panic").expect("it is our child")
+    tokio::task::spawn_blocking(move || child.wait())
+        .await
+        .expect("it does not panic")
+        .expect("it is our child")
 }
 
 /// All of the address space, shared libraries and stacks included, which is more than what Lambda counts.
@@ -168,7 +194,8 @@ impl SmallestFunction {
         };
         let group = Self(limits.iter().map(|(directory, ..)| directory.clone()).collect());
         for (directory, file, limit) in &limits {
-            let made = fs::create_dir(directory).or_else(|error| directory.is_dir().then_some(()).ok_or(error));
+            let made =
+                fs::create_dir(directory).or_else(|error| directory.is_dir().then_some(()).ok_or(error));
             if let Err(error) = made.and_then(|()| fs::write(directory.join(file), limit)) {
                 eprintln!("skipped: no control group here ({}: {error})", directory.display());
                 return None;
@@ -178,7 +205,8 @@ impl SmallestFunction {
     }
 
     fn command(&self, program: &Path) -> Command {
-        let joins: String = self.0.iter().map(|group| format!("echo $$ > {}/cgroup.procs\n", group.display())).collect();
+        let joins: String =
+            self.0.iter().map(|group| format!("echo $$ > {}/cgroup.procs\n", group.display())).collect();
         let mut command = Command::new("sh");
         command.args(["-c", &format!("set -e\n{joins}exec \"$0\"")]).arg(program);
         command

@@ -30,8 +30,10 @@ fn program(name: &str, lambda: &str, format: &str) -> Command {
 }
 
 async fn output(child: std::process::Child) -> String {
-    let Output { stdout, stderr, .. } =
-        spawn_blocking(|| child.wait_with_output()).await.expect("it does not panic").expect("it is our child");
+    let Output { stdout, stderr, .. } = spawn_blocking(|| child.wait_with_output())
+        .await
+        .expect("it does not panic")
+        .expect("it is our child");
     format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr))
 }
 
@@ -55,11 +57,20 @@ async fn a_life_with_telemetry_in_every_form_tells_none() {
             let mut sender = Sender::connect(port).await;
             let body = format!("[{},{{\"{name}\":\"{secret}\",oops}},{}]", line(secret), line(name));
             let head = format!("POST /{name}?{secret} HTTP/1.1\r\nhost: x\r\n{name}: {secret}\r\n");
-            sender.send(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).replace('_', "-").as_bytes()).await;
+            sender
+                .send(
+                    format!("{head}content-length: {}\r\n\r\n{body}", body.len())
+                        .replace('_', "-")
+                        .as_bytes(),
+                )
+                .await;
             let _ = sender.status().await;
             // Broken in its head, in its body, and too large to be taken.
             Sender::connect(port).await.send(format!("{name}: {secret}\r\n\r\n").as_bytes()).await;
-            Sender::connect(port).await.send(format!("{head}content-length: 1000\r\n\r\n{secret}").as_bytes()).await;
+            Sender::connect(port)
+                .await
+                .send(format!("{head}content-length: 1000\r\n\r\n{secret}").as_bytes())
+                .await;
             assert_eq!(Sender::connect(port).await.post(&secret.repeat(100_000)).await, 200);
         }
         lambda.invoke("1", std::time::Duration::from_secs(60));
@@ -74,8 +85,11 @@ async fn a_life_with_telemetry_in_every_form_tells_none() {
 
 #[tokio::test]
 async fn hooks_that_fail_and_subscriptions_that_are_refused_tell_none() {
-    for misbehaviour in ["constructor=fail", "on_init=panic", "on_invoke=fail on_flush=panic", "on_invoke=panic"] {
-        let mut lambda = Lambda::answering([(400, r#"{"errorType":"ValidationError","errorMessage":"no"}"#)]).await;
+    for misbehaviour in
+        ["constructor=fail", "on_init=panic", "on_invoke=fail on_flush=panic", "on_invoke=panic"]
+    {
+        let lambda =
+            Lambda::answering([(400, r#"{"errorType":"ValidationError","errorMessage":"no"}"#)]).await;
         let mut command = program("misbehave", &lambda.address(), "JSON");
         let extension =
             command.env("MISBEHAVE", misbehaviour).env("ON_ERROR", "exit").spawn().expect("it is built");
@@ -104,7 +118,11 @@ async fn hooks_that_fail_and_subscriptions_that_are_refused_tell_none() {
 /// A user name and a password in the address, and an address where nobody is.
 #[tokio::test]
 async fn an_address_that_cannot_be_used_is_told_without_its_password() {
-    for address in ["http://user:vendor-key-0123456789@127.0.0.1:9001/path", "user:vendor-key-0123456789@h", "127.0.0.1:1"] {
+    for address in [
+        "http://user:vendor-key-0123456789@127.0.0.1:9001/path",
+        "user:vendor-key-0123456789@h",
+        "127.0.0.1:1",
+    ] {
         let child = program("misbehave", address, "Text").spawn().expect("it is built");
         let text = output(child).await;
         assert!(text.contains("Error: ") && text.contains(address.rsplit('@').next().unwrap()), "{text}");

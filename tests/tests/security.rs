@@ -69,7 +69,9 @@ async fn a_chunked_body_without_an_end_is_cut_off_and_counted_once() {
     let began = Instant::now();
     endless.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await;
     let mut sent = 0;
-    while endless.stream.write_all(chunk.as_bytes()).await.is_ok() && began.elapsed() < Duration::from_secs(60) {
+    while endless.stream.write_all(chunk.as_bytes()).await.is_ok()
+        && began.elapsed() < Duration::from_secs(60)
+    {
         sent += chunk.len();
         sleep(Duration::from_millis(100)).await;
     }

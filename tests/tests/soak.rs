@@ -156,7 +156,10 @@ async fn a_flood_that_is_faster_than_the_hook_is_counted_to_the_last_record() {
     assert_eq!(sent.records, records, "sent = handed on + counted, in records: {sent:?} {tally}");
     let batches = number(&tally, "/batches") + number(&tally, "/metrics/droppedBatches");
     assert_eq!(sent.batches + sent.unfit, batches, "and in batches: {sent:?} {tally}");
-    assert!(sent.unfit > 0 && number(&tally, "/metrics/droppedRecords") > 0, "it was no flood: {sent:?} {tally}");
+    assert!(
+        sent.unfit > 0 && number(&tally, "/metrics/droppedRecords") > 0,
+        "it was no flood: {sent:?} {tally}"
+    );
     assert!(number(&tally, "/peakKb") < PEAK, "{tally}");
     let grown = number(&tally, "/endKb").saturating_sub(number(&tally, "/earlyKb"));
     assert!(grown < 8 * GROWTH, "memory grew by {grown} kB after the first thousand batches: {tally}");

@@ -31,7 +31,9 @@ use syn::{Item, Macro};
 fuzz_target!(|input: &str| {
     let (args, function) = input.split_once('\0').unwrap_or(("", input));
     // What is no sequence of tokens never gets to a macro.
-    let (Ok(args), Ok(function)) = (args.parse::<TokenStream>(), function.parse::<TokenStream>()) else { return };
+    let (Ok(args), Ok(function)) = (args.parse::<TokenStream>(), function.parse::<TokenStream>()) else {
+        return;
+    };
     let item = syn::parse2::<Item>(function.clone());
     let generated = bounded(input.as_bytes(), 4096, || generate::generate(args, function));
     // What the user wrote is repeated, so a program comes out only where one went in.
@@ -39,7 +41,8 @@ fuzz_target!(|input: &str| {
         assert!(item.is_err(), "no program: {generated}");
         return;
     };
-    let mains = file.items.iter().filter(|item| matches!(item, Item::Fn(function) if function.sig.ident == "main"));
+    let mains =
+        file.items.iter().filter(|item| matches!(item, Item::Fn(function) if function.sig.ident == "main"));
     assert!(mains.count() >= 1, "no `main`: {generated}");
     for item in &file.items {
         if let Item::Macro(item) = item

@@ -30,7 +30,8 @@ fuzz_target!(|input: &[u8]| {
             // What is short is found in any text; what stands elsewhere too, or is told without it, is no secret.
             let input = String::from_utf8_lossy(input);
             let is_secret = |secret: &&str| {
-                let without = Config::new(&text.replace(secret, "")).map_or_else(|error| error.to_string(), |_| String::new());
+                let without = Config::new(&text.replace(secret, ""))
+                    .map_or_else(|error| error.to_string(), |_| String::new());
                 secret.len() > 8 && input.matches(secret).count() == 1 && !without.contains(secret)
             };
             let secrets: Vec<_> = secret.into_iter().filter(is_secret).collect();

@@ -11,9 +11,17 @@ fuzz_target!(|body: &[u8]| {
     assert_eq!(batch.as_bytes(), body);
     assert_nothing_is_left_out(&batch, b" \t\r\n\x0c");
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    assert!(lines.eq(batch.events().map(|event| event.raw().to_vec()).collect::<Vec<_>>().iter().map(Vec::as_slice)));
+    assert!(
+        lines.eq(batch
+            .events()
+            .map(|event| event.raw().to_vec())
+            .collect::<Vec<_>>()
+            .iter()
+            .map(Vec::as_slice))
+    );
     for event in batch.events() {
-        let json = serde_json::from_slice::<serde::de::IgnoredAny>(event.raw()).is_ok() && std::str::from_utf8(event.raw()).is_ok();
+        let json = serde_json::from_slice::<serde::de::IgnoredAny>(event.raw()).is_ok()
+            && std::str::from_utf8(event.raw()).is_ok();
         assert_eq!(matches!(event.record, Record::Malformed(_)), !json);
         assert_is_whole(event);
     }

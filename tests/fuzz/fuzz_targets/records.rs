@@ -69,7 +69,9 @@ fuzz_target!(|input: &[u8]| {
             let metrics = report.metrics.unwrap_or_default();
             assert_eq!(metrics.duration_ms, json["metrics"]["durationMs"].as_f64());
         }
-        Record::PlatformLogsDropped(dropped) => assert_eq!(dropped.reason.as_deref(), json["reason"].as_str()),
+        Record::PlatformLogsDropped(dropped) => {
+            assert_eq!(dropped.reason.as_deref(), json["reason"].as_str())
+        }
         _ => assert!(json.is_object()),
     }
     let shown = format!("{:?}", event.record);

@@ -12,7 +12,9 @@ fuzz_target!(|input: &[u8]| {
     let refused = bounded(body, 32, || fuzzing::registration(status, None, body));
     let error = refused.expect_err("only 200 is a registration");
     assert_fit_to_be_seen(&error, &[]);
-    let ExtensionError::Register { source: ApiError::Refused { status: told, error_type, message, .. }, .. } = &error
+    let ExtensionError::Register {
+        source: ApiError::Refused { status: told, error_type, message, .. }, ..
+    } = &error
     else {
         panic!("{error}")
     };
@@ -23,7 +25,10 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(json["errorType"].as_str().or(json[0].as_str()), Some(kind.as_str()));
         }
         let header = fuzzing::header_safe(kind);
-        assert!(header.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'.'), "{header:?} in a header");
+        assert!(
+            header.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'.'),
+            "{header:?} in a header"
+        );
     }
     assert!(!message.is_empty() || String::from_utf8_lossy(body).contains("\"\""), "what came is shown");
 });

@@ -24,7 +24,10 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!((status, registration.extension_id.as_str()), (200, ID));
             if let Some(json) = json(body).filter(|json| json.is_object()) {
                 assert_eq!(json["functionName"].as_str().unwrap_or_default(), registration.function_name);
-                assert_eq!(json["accountId"].as_str(), registration.account_id.as_ref().map(|id| id.as_str()));
+                assert_eq!(
+                    json["accountId"].as_str(),
+                    registration.account_id.as_ref().map(|id| id.as_str())
+                );
             }
         }
         Err(error) => assert_fit_to_be_seen(&error, &[ID]),

@@ -57,14 +57,24 @@ pub fn assert_nothing_is_left_out(batch: &Batch, separators: &[u8]) {
 }
 
 fn assert_only(separators: &[u8], between: &[u8]) {
-    assert!(between.iter().all(|byte| separators.contains(byte)), "left out: {:?}", String::from_utf8_lossy(between));
+    assert!(
+        between.iter().all(|byte| separators.contains(byte)),
+        "left out: {:?}",
+        String::from_utf8_lossy(between)
+    );
 }
 
 /// All that an event can be asked says the same, whether or not it still borrows from its batch.
 pub fn assert_is_whole(event: Event<'_>) {
     let says = |event: &Event<'_>| {
         let Event { time, record, .. } = event;
-        (event.raw().to_vec(), time.to_string(), event.timestamp(), event.request_id(), record.kind().to_owned())
+        (
+            event.raw().to_vec(),
+            time.to_string(),
+            event.timestamp(),
+            event.request_id(),
+            record.kind().to_owned(),
+        )
     };
     let borrowed = says(&event);
     let json = serde_json::to_vec(&event).expect("an event has a JSON form");
@@ -83,7 +93,9 @@ pub fn assert_is_whole(event: Event<'_>) {
 /// The first two bytes as an HTTP status, most often 200; and the rest.
 pub fn status(input: &[u8]) -> (u16, &[u8]) {
     match input {
-        [first, second, rest @ ..] if *first < 128 => (100 + u16::from_be_bytes([*first, *second]) % 900, rest),
+        [first, second, rest @ ..] if *first < 128 => {
+            (100 + u16::from_be_bytes([*first, *second]) % 900, rest)
+        }
         [_, rest @ ..] => (200, rest),
         [] => (200, input),
     }
