@@ -1,6 +1,6 @@
 //! The parsers that nothing public reaches without a socket, for the fuzz targets in `tests/fuzz`. Only `--cfg fuzzing` has it.
 
-use std::{ffi::OsString, ops::Range, sync::Arc};
+use std::{ffi::OsString, ops::Range};
 
 use bytes::Bytes;
 use hyper::{
@@ -15,7 +15,7 @@ use crate::{
     error::{ApiError, ExtensionError},
     event::NextEvent,
     registration::Registration,
-    telemetry::{Batch, Category, batch::Filter, correlation::Correlation, cut::Cut, pieces},
+    telemetry::{Batch, Category, batch::Filter, correlation::Correlation, cut::Cut, pieces, scan},
     wire::{EXTENSION_ID_HEADER, Polled},
 };
 
@@ -61,16 +61,20 @@ pub fn pieces(body: &[u8]) -> Vec<Range<usize>> {
 
 /// A batch as it comes over TCP.
 pub fn lines(body: &[u8]) -> Batch {
-    Batch::new(Cut::lines(Bytes::copy_from_slice(body)), None)
+    Batch::received(Cut::lines(body.to_vec()), None, &mut Correlation::default()).0
 }
 
 /// A batch as the event loop hands it on, to an extension of this name that wants these categories; and how much it says about
 /// the lifecycle.
 pub fn handed_on(body: &[u8], name: &str, wanted: &[Category]) -> (Batch, usize) {
     let filter = Filter::new(wanted.iter().copied().collect(), name);
-    let mut batch = Batch::new(Cut::array(Bytes::copy_from_slice(body)), Some(Arc::new(filter)));
-    let signs = batch.follow(&mut Correlation::default()).len();
-    (batch, signs)
+    let (batch, signs) = Batch::received(Cut::array(body.to_vec()), Some(&filter), &mut Correlation::default());
+    (batch, signs.len())
+}
+
+/// Whether our own scan takes this for one JSON value.
+pub fn is_json(text: &str) -> bool {
+    scan::is_json(text)
 }
 
 /// The name and the address that a process with these variables and this `argv[0]` would register under and at.

@@ -91,9 +91,8 @@ impl Sender {
         if cut.len() == 0 {
             return;
         }
-        let size = cut.size();
-        let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
-        let signs = batch.follow(&mut self.correlation());
+        let (batch, signs) = Batch::received(cut, Some(&self.filter), &mut self.correlation());
+        let size = batch.size();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await
             && let Some(batch) = unqueued.batch.take()
