@@ -74,6 +74,8 @@ async fn a_life_with_telemetry_in_every_form_tells_none() {
             assert_eq!(Sender::connect(port).await.post(&secret.repeat(100_000)).await, 200);
         }
         lambda.invoke("1", std::time::Duration::from_secs(60));
+        let done = r#"[{"time":"2026-07-28T19:02:11.816Z","type":"platform.runtimeDone","record":{"requestId":"1"}}]"#;
+        assert_eq!(Sender::connect(port).await.post(done).await, 200);
         lambda.asked(2).await;
         lambda.shutdown();
         let text = output(extension).await;
