@@ -18,7 +18,7 @@ fuzz_target!(|body: &[u8]| {
     let found: Vec<_> = batch.events().map(|event| event.raw().to_vec()).collect();
     let text = std::str::from_utf8(body).ok();
     if let Some(text) = text {
-        assert_eq!(fuzzing::is_json(text), serde_json::from_str::<&RawValue>(text.trim_ascii()).is_ok());
+        assert_eq!(fuzzing::is_json(text), serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
     }
     if let Some(elements) = text.and_then(|text| serde_json::from_str::<Vec<&RawValue>>(text).ok()) {
         let elements: Vec<_> =

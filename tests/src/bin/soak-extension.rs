@@ -1,6 +1,6 @@
 //! An extension that counts what it is handed, and once it has ended writes to the file `TALLY` how the books balance.
 //!
-//! `HOOK_MS` is how long `on_telemetry` takes with each batch, and `STALL_MS` how long with every hundredth.
+//! `HOOK_MS` is how long `on_telemetry` takes with each batch, and `STALL_MS` how long with every thousandth.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -43,7 +43,7 @@ impl Extension for Counter {
         if tally.batches == 1_000 && tally.invocations == 0 {
             tally.early_kb = memory_kb("VmRSS:");
         }
-        let pause = if tally.batches.is_multiple_of(100) { tally.stall } else { tally.hook };
+        let pause = if tally.batches.is_multiple_of(1_000) { tally.stall } else { tally.hook };
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
