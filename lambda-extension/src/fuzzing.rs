@@ -68,7 +68,8 @@ pub fn lines(body: &[u8]) -> Batch {
 /// the lifecycle.
 pub fn handed_on(body: &[u8], name: &str, wanted: &[Category]) -> (Batch, usize) {
     let filter = Filter::new(wanted.iter().copied().collect(), name);
-    let (batch, signs) = Batch::received(Cut::array(body.to_vec()), Some(&filter), &mut Correlation::default());
+    let (batch, signs) =
+        Batch::received(Cut::array(body.to_vec()), Some(&filter), &mut Correlation::default());
     (batch, signs.len())
 }
 
