@@ -9,7 +9,7 @@ use hyper::{
 };
 
 use crate::{
-    client::{Answer, Subscribed},
+    client::{Answer, Subscribed, Url},
     clock::{Clock, Deadline},
     config::Config,
     error::{ApiError, ExtensionError},
@@ -41,10 +41,10 @@ pub fn header_safe(error_type: &str) -> &str {
     crate::wire::header_safe(error_type)
 }
 
-fn answer(status: u16, id: Option<&[u8]>, body: &[u8]) -> Answer {
+fn answer(status: u16, id: Option<&[u8]>, body: &[u8]) -> Answer<'static> {
     let id = id.and_then(|id| HeaderValue::from_bytes(id).ok());
     Answer {
-        url: "http://127.0.0.1:9001/path".to_owned(),
+        url: Url { address: "127.0.0.1:9001", prefix: "", path: "/path" },
         status: StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
         headers: id
             .map(|id| (HeaderName::from_static(EXTENSION_ID_HEADER), id))
