@@ -38,6 +38,8 @@ impl Trace {
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("strace");
         command.args(["-f", "-ff", "-qq", "-s", "200", "-o"]).arg(self.0.path().join("trace")).arg(program);
+        // Cargo's, and it leads the loader to where the workspace lies.
+        command.env_remove("LD_LIBRARY_PATH");
         command
     }
 

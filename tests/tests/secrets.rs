@@ -54,23 +54,19 @@ async fn a_life_with_telemetry_in_every_form_tells_none() {
         lambda.asked(1).await;
         let port = lambda.port();
         for (name, secret) in SECRETS {
-            let mut sender = Sender::connect(port).await;
+            let header = name.replace('_', "-");
+            let head = format!("POST /{header} HTTP/1.1\r\nhost: x\r\n{header}: {secret}\r\n");
             let body = format!("[{},{{\"{name}\":\"{secret}\",oops}},{}]", line(secret), line(name));
-            let head = format!("POST /{name}?{secret} HTTP/1.1\r\nhost: x\r\n{name}: {secret}\r\n");
-            sender
-                .send(
-                    format!("{head}content-length: {}\r\n\r\n{body}", body.len())
-                        .replace('_', "-")
-                        .as_bytes(),
-                )
-                .await;
-            let _ = sender.status().await;
+            let whole = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            let mut sender = Sender::connect(port).await;
+            sender.send(whole.as_bytes()).await;
+            assert_eq!(sender.status().await, Some(200));
             // Broken in its head, in its body, and too large to be taken.
-            Sender::connect(port).await.send(format!("{name}: {secret}\r\n\r\n").as_bytes()).await;
-            Sender::connect(port)
-                .await
-                .send(format!("{head}content-length: 1000\r\n\r\n{secret}").as_bytes())
-                .await;
+            for broken in
+                [format!("{header}: {secret}\r\n\r\n"), format!("{head}content-length: 999\r\n\r\n{secret}")]
+            {
+                Sender::connect(port).await.send(broken.as_bytes()).await;
+            }
             assert_eq!(Sender::connect(port).await.post(&secret.repeat(100_000)).await, 200);
         }
         lambda.invoke("1", std::time::Duration::from_secs(60));
