@@ -14,8 +14,8 @@ use lambda_extension::simulator::{Builder, Fault, Function, LogFormat, Schema, S
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The extension's program and its arguments, after `--`.
-    #[arg(last = true, value_name = "EXTENSION", required = true)]
+    /// The extension's program and its arguments: everything behind the options. `--` may stand between.
+    #[arg(trailing_var_arg = true, value_name = "EXTENSION", required = true)]
     pub(crate) extension: Vec<OsString>,
 
     /// Another extension beside it: a program without arguments. Can be given several times.
