@@ -108,7 +108,19 @@ pub async fn run<E: Extension>(extension: E) -> Result<(), Error> {
     Ok(Config::from_env()?.run(extension).await?)
 }
 
-/// The programs in the README compile.
+/// The programs in the README and in the guide compile, and run where they can.
 #[cfg(all(doctest, feature = "simulator"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod guide {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/lifecycle.md")]
+    struct Lifecycle;
+    #[doc = include_str!("../../docs/flushing.md")]
+    struct Flushing;
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
+    #[doc = include_str!("../../docs/errors.md")]
+    struct Errors;
+    #[doc = include_str!("../../docs/migrating.md")]
+    struct Migrating;
+}
