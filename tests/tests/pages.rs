@@ -21,7 +21,7 @@ enum By {
     Emulator,
 }
 
-const COMMANDS: [(&str, By); 17] = [
+const COMMANDS: [(&str, By); 18] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -55,6 +55,7 @@ const COMMANDS: [(&str, By); 17] = [
     ("cargo fmt --all --check", By::Ci),
     ("cargo clippy --workspace --all-targets --all-features -- -D warnings", By::Ci),
     ("RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --all-features --no-deps", By::Ci),
+    ("tests/each-feature", By::Ci),
     ("tests/check-size", By::Ci),
     ("tests/render-report", By::Ci),
 ];

@@ -414,7 +414,11 @@ impl Simulator {
         });
         match found.await {
             Some(call) => call,
-            None => panic!("expected a call that did not come; journal:\n{}", self.journal()),
+            None => panic!(
+                "expected a call that did not come within {} s; those that came:\n{}",
+                PATIENCE.as_secs(),
+                self.journal()
+            ),
         }
     }
 

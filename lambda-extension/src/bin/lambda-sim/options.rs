@@ -182,7 +182,8 @@ impl Options {
 
     /// The extensions with their names.
     pub(crate) fn extensions(&self) -> Result<Vec<(String, Command)>, String> {
-        let (program, arguments) = self.extension.split_first().ok_or("name an extension after `--`")?;
+        let (program, arguments) =
+            self.extension.split_first().ok_or("name the extension's program behind the options")?;
         let mut command = Command::new(executable(Path::new(program))?);
         command.args(arguments);
         let name = self.name.clone().unwrap_or_else(|| file_name(Path::new(program)));
