@@ -351,7 +351,7 @@ impl Client {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subscribed {
-    /// Telemetry will be delivered.
+    /// Telemetry will be delivered, what there was since the start of Init included.
     Delivering,
     /// This is an emulator without telemetry (status 202): there is no error, and nothing will ever be delivered.
     NotSupported,

@@ -121,9 +121,9 @@ fn what_ci_is_said_to_run_it_runs() {
         match by {
             By::Ci => assert!(ci.contains(command), "`{command}` is no step of .ci/run"),
             By::File(file) => {
-                let called = ci.contains(file) || file.starts_with("tests/tests/");
+                let called = ci.contains(file) || file.starts_with("tests/tests/") || TO_COME.contains(&file);
                 assert!(
-                    called && (exists(file)),
+                    called && exists(file),
                     "{file}, which is to do `{command}`, is not there or not run"
                 );
             }
