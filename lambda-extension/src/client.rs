@@ -1,4 +1,25 @@
 //! The Extensions API as typed calls, for the event loop and for those who need none.
+//!
+//! Most extensions need nothing of this: [`run`](crate::run) makes these calls in the right order and at the right time. By hand a life is
+//!
+//! ```no_run
+//! use lambda_extension::client::Client;
+//! use lambda_extension::{EventType, ExtensionError, NextEvent};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), ExtensionError> {
+//!     let client = Client::new(&std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default())?;
+//!     let registration = client.register("my-extension", &[EventType::Invoke, EventType::Shutdown]).await?;
+//!     loop {
+//!         // Also says that the extension is done with the last one: from here on Lambda may freeze the process.
+//!         match client.next_event(&registration.extension_id).await? {
+//!             NextEvent::Invoke(event) => println!("{event}"),
+//!             // Not to ask again, and to exit, is the answer to SHUTDOWN.
+//!             NextEvent::Shutdown(_) => return Ok(()),
+//!         }
+//!     }
+//! }
+//! ```
 
 use std::{error::Error as StdError, fmt, pin::Pin, time::Duration};
 
@@ -115,9 +136,9 @@ impl Client {
         loop {
             match self.poll(id).await.map_err(|source| ExtensionError::NextEvent { source })? {
                 Polled::Event(event) => return Ok(event),
-                Polled::Unknown(kind) => {
-                    say::warn(format_args!("an event of the unknown type `{kind}` is left out"))
-                }
+                Polled::Unknown(kind) => say::warn(format_args!(
+                    "Lambda sends an event of the type `{kind}`, which this version does not know; it is left out, and the next one asked for"
+                )),
             }
         }
     }
@@ -330,7 +351,7 @@ impl fmt::Display for Url<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subscribed {
-    /// Telemetry will be delivered.
+    /// Telemetry will be delivered, what there was since the start of Init included.
     Delivering,
     /// This is an emulator without telemetry (status 202): there is no error, and nothing will ever be delivered.
     NotSupported,

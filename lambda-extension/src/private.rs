@@ -91,7 +91,9 @@ fn start(options: Options, run: impl AsyncFnOnce(Config) -> Result<(), Extension
     }
     let runtime = match (options.runtime)() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&ExtensionError::config(format!("no tokio runtime: {error}"))),
+        Err(error) => {
+            return failed(&ExtensionError::config(format!("tokio's runtime cannot be started: {error}")));
+        }
     };
     let result = match options.config() {
         Ok(config) => match &runtime {

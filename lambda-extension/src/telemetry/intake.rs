@@ -153,7 +153,7 @@ struct Unqueued<'a> {
 impl Drop for Unqueued<'_> {
     fn drop(&mut self) {
         if let Some(batch) = &self.batch {
-            self.sender.dropped(batch.len(), "the extension's hooks are slower than what comes in");
+            self.sender.dropped(batch.len(), "the extension's hooks are slower than what comes in; `on_telemetry` should only keep what it is given");
         }
     }
 }
