@@ -63,6 +63,8 @@ where
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
+        // Told by `eprintln`, which panics for the same reason: standard error is full, or nobody reads it.
+        .log_internal_errors(false)
         .with_writer(writer)
         .fmt_fields(if json { Fields::Json } else { Fields::Text(DefaultFields::new()) })
         .event_format(line)

@@ -115,6 +115,11 @@ impl Batch {
         (0..self.cut.len()).filter(|index| self.passes(*index)).count()
     }
 
+    /// How many events there are, with those that [`events`](Self::events) leaves out.
+    pub(crate) fn events_in_all(&self) -> usize {
+        self.cut.len()
+    }
+
     /// Whether [`events`](Self::events) gives none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

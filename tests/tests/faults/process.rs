@@ -1,0 +1,212 @@
+//! The lives of a real process, the program `misbehave`, under the local Lambda and under AWS's emulator.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use lambda_extension::simulator::{Function, ShutdownReason, Simulator};
+use lambda_extension_tests::{Emulator, Extension, programs};
+use serde_json::Value;
+
+use crate::{
+    life::word,
+    outcome::{Accounts, Outcome},
+    table::{Phase, Phase::*},
+};
+
+const NAME: &str = "misbehave";
+const INVOCATIONS: usize = 3;
+/// In seconds. The margin below it is a tenth.
+const FUNCTION_TIMEOUT: u32 = 2;
+
+/// What goes wrong, and where.
+#[derive(Clone, Debug)]
+pub struct Misbehaviour {
+    pub program: PathBuf,
+    pub variables: Vec<(&'static str, String)>,
+    /// Whether it goes wrong in the first life only.
+    pub once: bool,
+    /// What the shell does with the output of the program.
+    pub redirected: &'static str,
+    pub payload: &'static str,
+}
+
+impl Misbehaviour {
+    /// This fault of `misbehave` in the hook of the phase.
+    pub fn new(phase: Phase, fault: &str) -> Self {
+        Self {
+            program: programs::program(NAME),
+            variables: vec![
+                ("MISBEHAVE", format!("{}={fault}", hook(phase))),
+                ("INIT_TIMEOUT_MS", "1000".to_owned()),
+            ],
+            once: false,
+            redirected: "",
+            payload: "answer",
+        }
+    }
+
+    pub fn once(mut self) -> Self {
+        self.once = true;
+        self
+    }
+
+    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    pub fn redirected(mut self, redirected: &'static str) -> Self {
+        self.redirected = redirected;
+        self
+    }
+
+    fn variables(&self, directory: &Path) -> Vec<(&'static str, String)> {
+        let mut variables = self.variables.clone();
+        let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        if self.once {
+            variables.push(("ONCE", path("once")));
+        }
+        variables.push(("NOTES", path("notes")));
+        variables
+    }
+}
+
+/// The hook that is called in a phase.
+pub fn hook(phase: Phase) -> &'static str {
+    match phase {
+        Init => "on_init",
+        Idle => "idle",
+        Invoke => "on_invoke",
+        Flush => "on_flush",
+        Shutdown => "on_shutdown",
+    }
+}
+
+/// Under the local Lambda, with telemetry.
+pub fn simulated(misbehaviour: &Misbehaviour) -> Outcome {
+    simulated_with(misbehaviour, async |_| {})
+}
+
+/// The same, with something that goes on beside it.
+pub fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<Simulator>)) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = match misbehaviour.redirected {
+            "" => Command::new(&misbehaviour.program),
+            redirected => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("exec \"$0\" {redirected}")]).arg(&misbehaviour.program);
+                shell
+            }
+        };
+        command.env("LAMBDA_EXTENSION_NAME", NAME).env("TELEMETRY", "1");
+        command.envs(misbehaviour.variables(directory.path()));
+        let function = Function::echo().logs("a line of the function's");
+        let simulator = Simulator::builder()
+            .function(function)
+            .timeout(Duration::from_secs(FUNCTION_TIMEOUT.into()))
+            // Or nothing is delivered while everybody waits.
+            .without_freezing()
+            .start()
+            .await;
+        let simulator = Arc::new(simulator);
+        simulator.spawn_as(NAME, command);
+        let living = async {
+            let mut answers = Vec::new();
+            for number in 0..INVOCATIONS {
+                answers.push(word(&simulator.invoke("{}").await));
+                // `platform.report`, which tells of the end, comes when everybody waits again.
+                idle(&simulator, number).await;
+            }
+            let report = simulator.shutdown(ShutdownReason::Spindown).await;
+            (answers, report)
+        };
+        let ((answers, report), ()) = tokio::join!(living, beside(Arc::clone(&simulator)));
+        let ends = ends_told(&simulator.journal());
+        let notes = fs::read_to_string(directory.path().join("notes")).unwrap_or_default();
+        let sent = report.telemetry.first().map_or(0, |telemetry| telemetry.delivered + telemetry.duplicates);
+        let ended_well = notes.lines().count() == ends.len();
+        let (accounts, data) = match ended_well {
+            true => (Some(accounts(sent, &notes)), None),
+            false => (None, Some("what it held is lost with it")),
+        };
+        Outcome { answers, accounts, data, ends, counted: None }
+    })
+}
+
+/// Waits until what the end of the invocation left to tell is delivered.
+async fn idle(simulator: &Simulator, number: usize) {
+    let _ = (simulator, number);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
+
+/// How its processes ended, of what the journal says.
+fn ends_told(journal: &str) -> Vec<String> {
+    let told = format!("{NAME} ended: ");
+    let words = journal.lines().filter_map(|line| Some(line.split_once(&told)?.1));
+    words.map(|words| words.replace("exit code", "exit").replace("exit status", "exit")).collect()
+}
+
+fn accounts(sent: u64, notes: &str) -> Accounts {
+    let column = |index: usize| {
+        let figures = notes.lines().filter_map(|line| line.split(' ').nth(index)?.parse::<u64>().ok());
+        figures.sum()
+    };
+    Accounts { sent, handed_on: column(0), dropped: column(1), uncounted: 0 }
+}
+
+/// Under AWS's emulator, which has no telemetry for ordinary functions.
+pub fn emulated(misbehaviour: &Misbehaviour) -> Outcome {
+    emulated_with(misbehaviour, |_| {})
+}
+
+/// The same, with something that happens after the first invocation.
+pub fn emulated_with(misbehaviour: &Misbehaviour, idle: impl FnOnce(&Emulator)) -> Outcome {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut extension = Extension::program(misbehaviour.program.clone()).named(NAME);
+    for (name, value) in misbehaviour.variables(directory.path()) {
+        extension = extension.env(name, &value);
+    }
+    if !misbehaviour.redirected.is_empty() {
+        extension = extension.redirected(misbehaviour.redirected);
+    }
+    let builder = Emulator::builder().expect("the table asked whether there is one");
+    let emulator = builder.function_timeout(FUNCTION_TIMEOUT).extension(extension.recorded()).start();
+    let mut answers = vec![answer(&emulator.invoke(misbehaviour.payload))];
+    idle(&emulator);
+    answers.extend((1..INVOCATIONS).map(|_| answer(&emulator.invoke("answer"))));
+    emulator.terminate();
+    let journal = emulator.journal(NAME);
+    journal.assert_lawful();
+    let mut ends: Vec<String> = Vec::new();
+    for line in emulator.lines() {
+        if let Some((_, code)) = line.split_once(&format!("launcher: {NAME} ended with ")) {
+            let code: i32 = code.trim().parse().expect("the launcher prints a number");
+            ends.push(if code > 128 { format!("signal {}", code - 128) } else { format!("exit {code}") });
+        } else if line.contains("Deadline: the agent") && line.contains("did not exit") {
+            ends.push("signal 9".to_owned());
+        }
+    }
+    Outcome { answers, accounts: None, data: None, ends, counted: None }
+}
+
+fn answer(invocation: &lambda_extension_tests::emulator::Invocation) -> String {
+    if invocation.status == 200
+        && !invocation.body.contains("timed out")
+        && !invocation.body.contains("errorType")
+    {
+        return "200".to_owned();
+    }
+    let body: Value = serde_json::from_str(&invocation.body).unwrap_or_default();
+    match body["errorType"].as_str() {
+        Some(error_type) => error_type.to_owned(),
+        None if invocation.body.contains("timed out") => "timeout".to_owned(),
+        None => invocation.body.clone(),
+    }
+}
