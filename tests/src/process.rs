@@ -24,6 +24,15 @@ impl Process {
         pids.filter(|child| parent_of(*child) == Some(pid)).filter_map(Pid::from_raw).map(Self).collect()
     }
 
+    /// The process of this number.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be the number of a process.
+    pub fn of(pid: i32) -> Self {
+        Self(Pid::from_raw(pid).expect("a process has a number greater than 0"))
+    }
+
     /// This process, its children, theirs, and so on.
     pub(crate) fn tree(self) -> Vec<Self> {
         let mut tree = vec![self];
@@ -69,7 +78,7 @@ impl Process {
     }
 
     /// Sends SIGKILL, unless the process is gone already.
-    pub(crate) fn kill(self) {
+    pub fn kill(self) {
         let _ = kill_process(self.0, Signal::KILL);
     }
 

@@ -3,7 +3,7 @@
 //! What a hook, or the `constructor`, can do is [`behave`]; `idle` is `on_telemetry` between two invocations. `ONCE` names a file by
 //! which a later life knows that it has been done; `NOTES` one for what was counted, a line for each life that ends by itself.
 //! `TELEMETRY` subscribes to platform and function, `INIT_TIMEOUT_MS` bounds the initialisation, `LIMIT_FILES` and
-//! `LIMIT_MEMORY_MB` limit the process, and `SINK` is where `on_flush` and the hook that does `send` report to.
+//! `LIMIT_MEMORY_MB` limit the process, and `SINK` is what the hook that does `send` talks to.
 
 use std::fs::File;
 use std::io::Write;
@@ -101,6 +101,7 @@ async fn behave(hook: &str, open: &mut Vec<File>) -> Result<(), Error> {
             Ok(())
         }
         "send" => send().await,
+        "nothing" => Ok(()),
         other => panic!("MISBEHAVE does not know `{other}`"),
     }
 }
@@ -131,10 +132,10 @@ async fn signal(signal: Signal) -> Result<(), Error> {
     std::future::pending().await
 }
 
-/// Sends something to the sink, and waits until that has taken it.
+/// Tells the sink who this is, and waits for its answer.
 async fn send() -> Result<(), Error> {
     let mut sink = TcpStream::connect(variable("SINK").expect("there is a sink")).await?;
-    sink.write_all(b"data\n").await?;
+    sink.write_all(format!("{}\n", std::process::id()).as_bytes()).await?;
     sink.read_u8().await?;
     Ok(())
 }
@@ -152,7 +153,7 @@ fn variable(name: &str) -> Option<String> {
 fn write_notes(handle: &Handle) {
     let Some(path) = variable("NOTES") else { return };
     let metrics = handle.metrics();
-    let notes = format!("{} {}\n", metrics.records, metrics.dropped_records);
+    let notes = format!("{} {} {}\n", metrics.records, metrics.dropped_records, metrics.dropped_batches);
     let written = File::options()
         .append(true)
         .create(true)

@@ -11,7 +11,7 @@ use std::{
 use lambda_extension::{
     Config, Defaults, Error, Extension, FlushEvent, FlushStrategy, Handle, InvokeEvent, Metrics,
     Registration, ShutdownEvent,
-    simulator::{Builder, Function, Invocation, ShutdownReason, Simulator, Status},
+    simulator::{Builder, Fault, Function, Invocation, ShutdownReason, Simulator, Status},
     telemetry::{Batch, Category, Subscription},
 };
 use tokio::{sync::watch, time::timeout};
@@ -54,14 +54,18 @@ pub struct Script {
     pub times: Times,
     pub act: Option<Act>,
     pub disturb: Option<Disturb>,
-    /// What Lambda does with the environment before each invocation.
-    pub before: fn(&Simulator, usize),
-    /// What is done with the environment before it ends.
-    pub at_end: fn(&Simulator),
+    /// A fault of the simulator's before the invocation of this number, counted from 0.
+    pub fault_before: Option<(usize, Fault)>,
+    /// A fault of the simulator's before each invocation.
+    pub fault_always: Option<Fault>,
     /// Records that a fault of the simulator adds to what it says it has delivered.
     pub extra_records: u64,
-    /// Deliveries of the simulator whose records nobody can count, and how many it thought were in them.
-    pub uncounted: Option<fn(&Metrics) -> u64>,
+    /// The name that the extension registers under, where that is not its own.
+    pub name: Option<&'static str>,
+    /// The port it asks for.
+    pub port: Option<u16>,
+    /// Whether the environment does not say that it is one of Managed Instances.
+    pub as_if_on_demand: bool,
 }
 
 impl Script {
@@ -74,10 +78,12 @@ impl Script {
             times: Times::Always,
             act: None,
             disturb: None,
-            before: |_, _| {},
-            at_end: |_| {},
+            fault_before: None,
+            fault_always: None,
             extra_records: 0,
-            uncounted: None,
+            name: None,
+            port: None,
+            as_if_on_demand: false,
         }
     }
 
@@ -128,13 +134,14 @@ impl Script {
         });
         let mut answers = Vec::new();
         for number in 0..INVOCATIONS {
-            (self.before)(&simulator, number);
+            let now =
+                self.fault_before.iter().filter(|(before, _)| *before == number).map(|(_, fault)| fault);
+            now.chain(&self.fault_always).for_each(|fault| simulator.inject(fault.clone()));
             answers.push(word(&simulator.invoke("{}").await));
             if self.at == Idle && (self.act.is_some() || self.disturb.is_some()) {
                 self.pass_idle_time(&simulator, &books).await;
             }
         }
-        (self.at_end)(&simulator);
         let report = simulator.shutdown(ShutdownReason::Spindown).await;
         if let Some(disturbing) = disturbing {
             if self.at == Shutdown {
@@ -145,26 +152,29 @@ impl Script {
         }
         let (raw_records, raw_uncounted) = *lock(&books.raw);
         let metrics: Vec<Metrics> = lock(&books.handles).iter().map(Handle::metrics).collect();
-        let ends = lock(&books.ends).iter().map(|end| end.clone()).collect();
-        let accounts = report.telemetry.first().map(|telemetry| {
-            let dropped = metrics.iter().map(|one| one.dropped_records).sum();
-            let of_the_fault = self.uncounted.map_or(0, |of| metrics.iter().map(of).sum());
-            Accounts {
-                sent: telemetry.delivered + telemetry.duplicates + self.extra_records + raw_records
-                    - of_the_fault.min(telemetry.delivered),
-                handed_on: metrics.iter().map(|one| one.records).sum(),
-                dropped,
-                uncounted: raw_uncounted + u64::from(of_the_fault > 0),
-            }
+        let mut ends = lock(&books.ends).clone();
+        // A life that Lambda ended did not come to its own end.
+        ends.resize(*lock(&books.lives), "signal 9".to_owned());
+        let accounts = report.telemetry.first().map(|telemetry| Accounts {
+            sent: telemetry.delivered + telemetry.duplicates + self.extra_records + raw_records,
+            handed_on: metrics.iter().map(|one| one.records).sum(),
+            dropped: metrics.iter().map(|one| one.dropped_records).sum(),
+            broken: raw_uncounted,
+            dropped_batches: metrics.iter().map(|one| one.dropped_batches).sum(),
         });
         Outcome { answers, accounts, data: None, ends, counted: Some(counted(&metrics)) }
     }
 
     fn spawn(&self, simulator: &Simulator, books: &Arc<Books>) {
-        let config = simulator
-            .unattached_config()
-            .name(NAME)
-            .telemetry(Subscription::new([Category::Platform, Category::Function]).port(0))
+        let config = if self.as_if_on_demand {
+            Config::new(&simulator.runtime_api()).expect("it is an address")
+        } else {
+            simulator.unattached_config()
+        };
+        let subscription = Subscription::new([Category::Platform, Category::Function]);
+        let config = config
+            .name(self.name.unwrap_or(NAME))
+            .telemetry(subscription.port(self.port.unwrap_or_default()))
             .flush(FlushStrategy::End)
             .init_timeout(Duration::from_secs(2))
             .max_hold(Duration::from_secs(1));
@@ -175,6 +185,7 @@ impl Script {
             let (script, books, config) = (script.clone(), Arc::clone(&books), config.clone());
             let subject = Subject { script, books: Arc::clone(&books), faults: Arc::clone(&faults) };
             async move {
+                *lock(&books.lives) += 1;
                 let ended = subject.live(config).await;
                 lock(&books.ends).push(if ended.is_ok() { "exit 0" } else { "exit 1" }.to_owned());
                 ended
@@ -228,6 +239,8 @@ async fn disturb_the_end(disturb: &Disturb, books: &Books, simulator: &Simulator
 
 /// What is written down of all lives.
 struct Books {
+    /// How many lives have begun.
+    lives: Mutex<usize>,
     handles: Mutex<Vec<Handle>>,
     ends: Mutex<Vec<String>>,
     /// What was accepted beside what the simulator sent, and deliveries whose records nobody can count.
@@ -240,6 +253,7 @@ struct Books {
 impl Books {
     fn new() -> Self {
         Self {
+            lives: Mutex::default(),
             handles: Mutex::default(),
             ends: Mutex::default(),
             raw: Mutex::default(),

@@ -5,10 +5,16 @@
 #![cfg(target_os = "linux")]
 #![allow(unreachable_pub, reason = "nobody reaches into a test")]
 
+mod api;
+mod ends;
 mod hooks;
 mod life;
+mod limits;
+mod listener;
+mod oddities;
 mod outcome;
 mod process;
 #[path = "../scripted/mod.rs"]
 mod scripted;
+mod sinks;
 mod table;

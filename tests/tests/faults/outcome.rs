@@ -11,8 +11,10 @@ pub struct Accounts {
     pub sent: u64,
     pub handed_on: u64,
     pub dropped: u64,
-    /// Deliveries that were accepted or broken off and whose records nobody could count.
-    pub uncounted: u64,
+    /// Deliveries that were broken off or too large, so that nobody could count their records.
+    pub broken: u64,
+    /// What the framework says it has dropped, in batches.
+    pub dropped_batches: u64,
 }
 
 /// What became of the function, the data and the process.
@@ -38,7 +40,8 @@ impl Outcome {
     /// What is wrong with the accounts.
     pub fn unbalanced(&self) -> Option<String> {
         let accounts = self.accounts?;
-        let balanced = accounts.sent == accounts.handed_on + accounts.dropped;
+        let balanced = accounts.sent == accounts.handed_on + accounts.dropped
+            && (accounts.dropped > 0 || accounts.dropped_batches == accounts.broken);
         (!balanced).then(|| format!("what was sent is neither handed on nor counted: {accounts:?}"))
     }
 
@@ -78,10 +81,11 @@ impl Outcome {
     }
 
     fn telemetry(&self) -> Option<String> {
-        let accounts = self.accounts.map(|accounts| match (accounts.handed_on, accounts.dropped) {
-            (0, 0) => "no telemetry",
-            (_, 0) if accounts.uncounted == 0 => "handed on",
-            (0, _) => "counted as dropped",
+        let accounts = self.accounts.map(|accounts| match accounts {
+            Accounts { handed_on: 0, dropped: 0, .. } => "no telemetry",
+            Accounts { dropped: 0, broken: 0, .. } => "handed on",
+            Accounts { dropped: 0, .. } => "handed on, what is broken counted",
+            Accounts { handed_on: 0, .. } => "counted as dropped",
             _ => "handed on or counted as dropped",
         });
         match (accounts, self.data) {
@@ -119,6 +123,8 @@ pub fn counted(metrics: &[Metrics]) -> String {
         ("hook dropped", "hooks dropped", sum(|one| one.cancelled)),
         ("flush left out", "flushes left out", sum(|one| one.flushes_skipped)),
         ("end missed", "ends missed", sum(|one| one.missed_runtime_done)),
+        ("unknown event", "unknown events", sum(|one| one.unknown_events)),
+        ("failed subscription", "failed subscriptions", sum(|one| one.failed_subscriptions)),
     ];
     let counters = counters.into_iter().filter(|(.., count)| *count > 0);
     let words: Vec<_> = counters

@@ -4,13 +4,20 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use lambda_extension::simulator::{Function, ShutdownReason, Simulator};
-use lambda_extension_tests::{Emulator, Extension, programs};
+use lambda_extension_tests::{Emulator, Extension, emulator::Builder, process::Process, programs};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
 
 use crate::{
     life::word,
@@ -76,6 +83,16 @@ impl Misbehaviour {
     }
 }
 
+/// The payload for a function that is killed before it takes any.
+pub const KILL_IN_INIT: &str = "kill-in-init";
+
+/// A function that kills itself as its first payload says, and only once.
+fn function(directory: &Path) -> Command {
+    let mut function = Command::new(programs::program("function"));
+    function.env("FUNCTION_ONCE", directory.join("function"));
+    function
+}
+
 /// The hook that is called in a phase.
 pub fn hook(phase: Phase) -> &'static str {
     match phase {
@@ -92,22 +109,65 @@ pub fn simulated(misbehaviour: &Misbehaviour) -> Outcome {
     simulated_with(misbehaviour, async |_| {})
 }
 
-/// The same, with something that goes on beside it.
-pub fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<Simulator>)) -> Outcome {
+/// The same, where the hook tells the test and waits until that has done its part.
+///
+/// `disturb` gives the records that it got accepted.
+pub fn simulated_while(
+    phase: Phase,
+    memory: Option<&str>,
+    disturb: impl AsyncFn(&Simulator, Process) -> u64,
+) -> Outcome {
+    let sink = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    sink.set_nonblocking(true).expect("it is a socket");
+    let address = sink.local_addr().expect("it is bound").to_string();
+    let mut misbehaviour = Misbehaviour::new(phase, "send").env("SINK", address);
+    if let Some(megabytes) = memory {
+        misbehaviour = misbehaviour.env("LIMIT_MEMORY_MB", megabytes);
+    }
+    let accepted = AtomicU64::new(0);
+    let mut outcome = simulated_with(&misbehaviour, async |simulator| {
+        let sink = TcpListener::from_std(sink).expect("a runtime is there");
+        loop {
+            let (told, _) = sink.accept().await.expect("it is bound");
+            let mut told = BufReader::new(told);
+            let mut pid = String::new();
+            told.read_line(&mut pid).await.expect("the hook says who it is");
+            let process = Process::of(pid.trim().parse().expect("a number"));
+            accepted.fetch_add(disturb(&simulator, process).await, Ordering::Relaxed);
+            // It may have been too late for the hook.
+            let _ = told.write_all(b"\n").await;
+        }
+    });
+    if let Some(accounts) = &mut outcome.accounts {
+        accounts.sent += accepted.into_inner();
+    }
+    outcome
+}
+
+fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<Simulator>)) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
         let mut command = match misbehaviour.redirected {
             "" => Command::new(&misbehaviour.program),
             redirected => {
-                let mut shell = Command::new("sh");
+                let mut shell = Command::new("bash");
                 shell.args(["-c", &format!("exec \"$0\" {redirected}")]).arg(&misbehaviour.program);
                 shell
             }
         };
         command.env("LAMBDA_EXTENSION_NAME", NAME).env("TELEMETRY", "1");
         command.envs(misbehaviour.variables(directory.path()));
-        let function = Function::echo().logs("a line of the function's");
+        let function = match misbehaviour.payload {
+            "answer" => Function::echo().logs("a line of the function's"),
+            payload => {
+                let mut function = function(directory.path());
+                if payload == KILL_IN_INIT {
+                    function.env("FUNCTION_INIT", "kill");
+                }
+                Function::process(function)
+            }
+        };
         let simulator = Simulator::builder()
             .function(function)
             .timeout(Duration::from_secs(FUNCTION_TIMEOUT.into()))
@@ -120,14 +180,18 @@ pub fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<
         let living = async {
             let mut answers = Vec::new();
             for number in 0..INVOCATIONS {
-                answers.push(word(&simulator.invoke("{}").await));
-                // `platform.report`, which tells of the end, comes when everybody waits again.
-                idle(&simulator, number).await;
+                let payload = if number == 0 { misbehaviour.payload } else { "answer" };
+                answers.push(word(&simulator.invoke(payload).await));
+                // `platform.report` is told when everybody waits again, and gathered for 25 ms.
+                tokio::time::sleep(Duration::from_millis(60)).await;
             }
             let report = simulator.shutdown(ShutdownReason::Spindown).await;
             (answers, report)
         };
-        let ((answers, report), ()) = tokio::join!(living, beside(Arc::clone(&simulator)));
+        let (answers, report) = tokio::select! {
+            lived = living => lived,
+            () = async { beside(Arc::clone(&simulator)).await; std::future::pending().await } => unreachable!(),
+        };
         let ends = ends_told(&simulator.journal());
         let notes = fs::read_to_string(directory.path().join("notes")).unwrap_or_default();
         let sent = report.telemetry.first().map_or(0, |telemetry| telemetry.delivered + telemetry.duplicates);
@@ -138,12 +202,6 @@ pub fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<
         };
         Outcome { answers, accounts, data, ends, counted: None }
     })
-}
-
-/// Waits until what the end of the invocation left to tell is delivered.
-async fn idle(simulator: &Simulator, number: usize) {
-    let _ = (simulator, number);
-    tokio::time::sleep(Duration::from_millis(60)).await;
 }
 
 /// How its processes ended, of what the journal says.
@@ -158,7 +216,7 @@ fn accounts(sent: u64, notes: &str) -> Accounts {
         let figures = notes.lines().filter_map(|line| line.split(' ').nth(index)?.parse::<u64>().ok());
         figures.sum()
     };
-    Accounts { sent, handed_on: column(0), dropped: column(1), uncounted: 0 }
+    Accounts { sent, handed_on: column(0), dropped: column(1), broken: 0, dropped_batches: column(2) }
 }
 
 /// Under AWS's emulator, which has no telemetry for ordinary functions.
@@ -168,6 +226,15 @@ pub fn emulated(misbehaviour: &Misbehaviour) -> Outcome {
 
 /// The same, with something that happens after the first invocation.
 pub fn emulated_with(misbehaviour: &Misbehaviour, idle: impl FnOnce(&Emulator)) -> Outcome {
+    lived(Emulator::builder().expect("the table asked whether there is one"), misbehaviour, idle)
+}
+
+/// The same beside other extensions.
+pub fn emulated_among(others: Builder, misbehaviour: &Misbehaviour) -> Outcome {
+    lived(others, misbehaviour, |_| {})
+}
+
+fn lived(builder: Builder, misbehaviour: &Misbehaviour, idle: impl FnOnce(&Emulator)) -> Outcome {
     let directory = tempfile::tempdir().expect("a directory");
     let mut extension = Extension::program(misbehaviour.program.clone()).named(NAME);
     for (name, value) in misbehaviour.variables(directory.path()) {
@@ -176,8 +243,11 @@ pub fn emulated_with(misbehaviour: &Misbehaviour, idle: impl FnOnce(&Emulator)) 
     if !misbehaviour.redirected.is_empty() {
         extension = extension.redirected(misbehaviour.redirected);
     }
-    let builder = Emulator::builder().expect("the table asked whether there is one");
-    let emulator = builder.function_timeout(FUNCTION_TIMEOUT).extension(extension.recorded()).start();
+    let once = directory.path().join("function").to_string_lossy().into_owned();
+    let builder = builder.function_timeout(FUNCTION_TIMEOUT).env("FUNCTION_ONCE", &once);
+    let builder =
+        builder.env("FUNCTION_INIT", if misbehaviour.payload == KILL_IN_INIT { "kill" } else { "" });
+    let emulator = builder.extension(extension.recorded()).start();
     let mut answers = vec![answer(&emulator.invoke(misbehaviour.payload))];
     idle(&emulator);
     answers.extend((1..INVOCATIONS).map(|_| answer(&emulator.invoke("answer"))));
