@@ -156,12 +156,9 @@ impl Inbox {
     }
 
     /// Drops and counts what is left in the queue, and whatever still comes.
-    pub(crate) fn drop_queued(&mut self) {
+    pub(crate) fn close(&mut self) {
         if let Some(intake) = &mut self.intake {
-            intake.close();
-        }
-        while let Some(batch) = self.intake.as_mut().and_then(Intake::try_batch) {
-            self.handle.count_dropped(Some(&batch));
+            intake.close(&self.handle);
         }
     }
 

@@ -123,13 +123,18 @@ impl<E: Extension> Life<E> {
     async fn end(&mut self, result: Result<(), ExtensionError>) -> Result<(), ExtensionError> {
         if let Err(error) = &result {
             self.report(error).await;
+            // Nobody will be handed what has come since.
+            if let Some(mut listener) = self.listener.take() {
+                listener.close().await;
+            }
+            self.inbox.close();
         }
         result
     }
 
     /// Has telemetry delivered to the stream, if one is open for it.
     async fn subscribe(&mut self, stream: Option<Stream>) -> Result<(), ExtensionError> {
-        let Some(stream) = stream else { return Ok(()) };
+        let Some(mut stream) = stream else { return Ok(()) };
         // An answer that does not come must not cost Init: what is left of the time belongs to `on_init`.
         let started = Instant::now();
         let half = self.init_bound().map(|bound| started + bound.saturating_duration_since(started) / 2);
@@ -141,6 +146,10 @@ impl<E: Extension> Life<E> {
                 Err(ExtensionError::Subscribe { source: self.inbox.client().broken(reason) })
             }),
         };
+        if subscribed.is_err() {
+            // Lambda may have taken it all the same, and have delivered something.
+            stream.close(&self.handle).await;
+        }
         match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error, &self.handle))? {
             Some(Subscribed::Delivering) => {
                 if stream.reports_ends {
@@ -324,7 +333,7 @@ impl<E: Extension> Life<E> {
             let handed_on = self.hand_on(batch).await;
             result = result.and(handed_on);
         }
-        self.inbox.drop_queued();
+        self.inbox.close();
         result
     }
 

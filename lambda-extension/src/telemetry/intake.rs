@@ -197,9 +197,12 @@ impl Intake {
         }
     }
 
-    /// Takes nothing in any more: from here on a sender's batch is counted as dropped.
-    pub(crate) fn close(&mut self) {
+    /// Drops and counts what waits in the queue, and from here on whatever still comes.
+    pub(crate) fn close(&mut self, handle: &Handle) {
         self.batches.close();
+        while let Some(batch) = self.try_batch() {
+            handle.count_dropped(Some(&batch));
+        }
     }
 
     /// A batch that is there already.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// In MB. An allocation without end must not take the machine with it.
-const MEMORY: &str = "512";
+const MEMORY: &str = "128";
 
 #[test]
 fn processes_that_end_and_threads_that_are_blocked() {

@@ -58,8 +58,6 @@ pub struct Script {
     pub fault_before: Option<(usize, Fault)>,
     /// A fault of the simulator's before each invocation.
     pub fault_always: Option<Fault>,
-    /// Records that a fault of the simulator adds to what it says it has delivered.
-    pub extra_records: u64,
     /// The name that the extension registers under, where that is not its own.
     pub name: Option<&'static str>,
     /// The port it asks for.
@@ -80,7 +78,6 @@ impl Script {
             disturb: None,
             fault_before: None,
             fault_always: None,
-            extra_records: 0,
             name: None,
             port: None,
             as_if_on_demand: false,
@@ -156,7 +153,7 @@ impl Script {
         // A life that Lambda ended did not come to its own end.
         ends.resize(*lock(&books.lives), "signal 9".to_owned());
         let accounts = report.telemetry.first().map(|telemetry| Accounts {
-            sent: telemetry.delivered + telemetry.duplicates + self.extra_records + raw_records,
+            sent: telemetry.delivered + telemetry.duplicates + raw_records,
             handed_on: metrics.iter().map(|one| one.records).sum(),
             dropped: metrics.iter().map(|one| one.dropped_records).sum(),
             broken: raw_uncounted,

@@ -16,16 +16,15 @@ const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
 /// A disturbance: the records it got accepted, and how many deliveries were lost whose records nobody can count.
 type Disturbance = fn(u16) -> Doing<(u64, u64)>;
 
-const DISTURBANCES: [(&str, Disturbance); 9] = [
+const DISTURBANCES: [(&str, Disturbance); 12] = [
     ("a flood", |port| Box::pin(flood(port))),
     ("a slow sender", |port| {
         Box::pin(async move {
             let mut slow = Sender::connect(port).await;
             slow.send(&head(100).as_bytes()[..10]).await;
-            let others = posts(port, &[format!("[{}]", line("meanwhile"))]).await;
             // Until it is cut off, or the listener is closed.
-            slow.closed().await;
-            (others, 1)
+            tokio::spawn(async move { slow.closed().await });
+            (posts(port, &[format!("[{}]", line("meanwhile"))]).await, 1)
         })
     }),
     ("broken HTTP", |port| {
@@ -67,6 +66,26 @@ const DISTURBANCES: [(&str, Disturbance); 9] = [
         })
     }),
     ("garbage", |port| Box::pin(async move { (posts(port, &["not what was agreed".to_owned()]).await, 0) })),
+    ("a record of an unknown type", |port| {
+        Box::pin(async move {
+            let unknown = r#"{"time":"t","type":"platform.brandNew","record":{"answer":42}}"#;
+            let neighbours = (line("before"), line("after"));
+            let batch = format!("[{},{unknown},{}]", neighbours.0, neighbours.1);
+            (3 * posts(port, &[batch]).await, 0)
+        })
+    }),
+    ("an element that is no JSON", |port| {
+        Box::pin(async move {
+            let batch = format!("[{},{{oops}},{}]", line("before"), line("after"));
+            (3 * posts(port, &[batch]).await, 0)
+        })
+    }),
+    ("a batch that ends in the middle of an element", |port| {
+        Box::pin(async move {
+            let batch = format!("[{},{}", line("before"), &line("after")[..30]);
+            (2 * posts(port, &[batch]).await, 0)
+        })
+    }),
     ("nothing", |port| {
         Box::pin(async move {
             for body in ["", " ", "[]"] {

@@ -16,25 +16,7 @@ fn with(phase: Phase, fault: Fault) -> Script {
 
 #[test]
 fn what_is_unknown_early_late_or_missing() {
-    const TELEMETRY: &str =
-        "Its batch comes when it comes: what phase it is makes no difference, see the deliveries.";
     let mut table = Table::new("oddities", Promise::Answers, 8);
-
-    table.fault("a record of an unknown type");
-    table.seen(Invoke, Simulator, || {
-        with(Invoke, Fault::UnknownRecord("platform.brandNew".to_owned()))
-            .with(|script| script.extra_records = 3)
-            .live()
-    });
-    table.never(&[Init, Idle, Flush, Shutdown], TELEMETRY);
-    table.fault("an element that is no JSON");
-    table.seen(Invoke, Simulator, || {
-        with(Invoke, Fault::MalformedBatch).with(|script| script.extra_records = 3).live()
-    });
-    table.never(&[Init, Idle, Flush, Shutdown], TELEMETRY);
-    table.fault("a batch that ends in the middle of an element");
-    table.seen(Invoke, Simulator, || with(Invoke, Fault::TruncatedBatch).live());
-    table.never(&[Init, Idle, Flush, Shutdown], TELEMETRY);
 
     table.fault("an event of an unknown type");
     table.seen(Idle, Simulator, || with(Idle, Fault::UnknownEvent("BRAND_NEW".to_owned())).live());

@@ -49,8 +49,7 @@ impl Outcome {
     ///
     /// AWS's emulator has no telemetry for ordinary functions, and processes keep their counts to themselves.
     pub fn join(&mut self, other: &Self) -> Result<(), String> {
-        let same = self.function() == other.function() && self.process() == other.process();
-        if !same {
+        if !self.agrees(other) {
             return Err(format!("{self}, and this to {other}"));
         }
         for (known, new, what) in [
@@ -68,15 +67,20 @@ impl Outcome {
         Ok(())
     }
 
+    /// Whether the function and the process came to the same in another run.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.function() == other.function() && self.process() == other.process()
+    }
+
     fn function(&self) -> String {
         let mut failed: Vec<&str> =
             self.answers.iter().map(String::as_str).filter(|answer| *answer != "200").collect();
         let each = failed.len() == self.answers.len();
         failed.dedup();
-        match failed.join(", ") {
-            none if none.is_empty() => "200".to_owned(),
-            failed if each => format!("{failed} each time"),
-            failed => format!("{failed}, then 200"),
+        match (failed.join(", "), each) {
+            _ if failed.is_empty() => "200".to_owned(),
+            (failed, true) => format!("{failed} each time"),
+            (failed, false) => format!("{failed}, then 200"),
         }
     }
 

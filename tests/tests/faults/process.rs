@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
+    sync::Mutex,
 };
 
 use crate::{
@@ -106,7 +107,7 @@ pub fn hook(phase: Phase) -> &'static str {
 
 /// Under the local Lambda, with telemetry.
 pub fn simulated(misbehaviour: &Misbehaviour) -> Outcome {
-    simulated_with(misbehaviour, async |_| {})
+    simulated_with(misbehaviour, Arc::default(), async |_| {})
 }
 
 /// The same, where the hook tells the test and waits until that has done its part.
@@ -120,15 +121,16 @@ pub fn simulated_while(
     let sink = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     sink.set_nonblocking(true).expect("it is a socket");
     let address = sink.local_addr().expect("it is bound").to_string();
-    let mut misbehaviour = Misbehaviour::new(phase, "send").env("SINK", address);
+    let mut misbehaviour = Misbehaviour::new(phase, "send").once().env("SINK", address);
     if let Some(megabytes) = memory {
         misbehaviour = misbehaviour.env("LIMIT_MEMORY_MB", megabytes);
     }
-    let accepted = AtomicU64::new(0);
-    let mut outcome = simulated_with(&misbehaviour, async |simulator| {
+    let (accepted, busy) = (AtomicU64::new(0), Arc::new(Mutex::new(())));
+    let mut outcome = simulated_with(&misbehaviour, Arc::clone(&busy), async |simulator| {
         let sink = TcpListener::from_std(sink).expect("a runtime is there");
         loop {
             let (told, _) = sink.accept().await.expect("it is bound");
+            let _busy = busy.lock().await;
             let mut told = BufReader::new(told);
             let mut pid = String::new();
             told.read_line(&mut pid).await.expect("the hook says who it is");
@@ -144,7 +146,12 @@ pub fn simulated_while(
     outcome
 }
 
-fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<Simulator>)) -> Outcome {
+/// `busy` is held by what goes on beside the life, for as long as it does.
+fn simulated_with(
+    misbehaviour: &Misbehaviour,
+    busy: Arc<Mutex<()>>,
+    beside: impl AsyncFnOnce(Arc<Simulator>),
+) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let directory = tempfile::tempdir().expect("a directory");
@@ -185,7 +192,9 @@ fn simulated_with(misbehaviour: &Misbehaviour, beside: impl AsyncFnOnce(Arc<Simu
                 // `platform.report` is told when everybody waits again, and gathered for 25 ms.
                 tokio::time::sleep(Duration::from_millis(60)).await;
             }
+            drop(busy.lock().await);
             let report = simulator.shutdown(ShutdownReason::Spindown).await;
+            drop(busy.lock().await);
             (answers, report)
         };
         let (answers, report) = tokio::select! {
@@ -248,9 +257,9 @@ fn lived(builder: Builder, misbehaviour: &Misbehaviour, idle: impl FnOnce(&Emula
     let builder =
         builder.env("FUNCTION_INIT", if misbehaviour.payload == KILL_IN_INIT { "kill" } else { "" });
     let emulator = builder.extension(extension.recorded()).start();
-    let mut answers = vec![answer(&emulator.invoke(misbehaviour.payload))];
+    let mut answers = vec![answer(&emulator, misbehaviour.payload)];
     idle(&emulator);
-    answers.extend((1..INVOCATIONS).map(|_| answer(&emulator.invoke("answer"))));
+    answers.extend((1..INVOCATIONS).map(|_| answer(&emulator, "answer")));
     emulator.terminate();
     let journal = emulator.journal(NAME);
     journal.assert_lawful();
@@ -266,17 +275,23 @@ fn lived(builder: Builder, misbehaviour: &Misbehaviour, idle: impl FnOnce(&Emula
     Outcome { answers, accounts: None, data: None, ends, counted: None }
 }
 
-fn answer(invocation: &lambda_extension_tests::emulator::Invocation) -> String {
-    if invocation.status == 200
-        && !invocation.body.contains("timed out")
-        && !invocation.body.contains("errorType")
-    {
+/// What the caller got. Where an extension has ended, the emulator answers with the function's answer, or with nothing, and names
+/// the error in its log only.
+fn answer(emulator: &Emulator, payload: &str) -> String {
+    let invocation = emulator.invoke(payload);
+    let body: Value = serde_json::from_str(&invocation.body).unwrap_or_default();
+    if let Some(error_type) = body["errorType"].as_str() {
+        return error_type.to_owned();
+    }
+    if invocation.body.contains("timed out") {
+        return "timeout".to_owned();
+    }
+    if invocation.status == 200 {
         return "200".to_owned();
     }
-    let body: Value = serde_json::from_str(&invocation.body).unwrap_or_default();
-    match body["errorType"].as_str() {
-        Some(error_type) => error_type.to_owned(),
-        None if invocation.body.contains("timed out") => "timeout".to_owned(),
-        None => invocation.body.clone(),
-    }
+    let told = emulator.lines_with(ERROR_RESPONSE);
+    let error_type = told.last().and_then(|line| line.split(ERROR_RESPONSE).nth(1));
+    error_type.map_or_else(|| invocation.status.to_string(), ToOwned::to_owned)
 }
+
+const ERROR_RESPONSE: &str = "Sending Error Response: ";

@@ -67,6 +67,39 @@ pub struct Case {
     run: Run,
 }
 
+/// What the runs of a fault in a phase came to.
+#[derive(Default)]
+struct Cell {
+    simulator: Option<Outcome>,
+    emulator: Option<Outcome>,
+}
+
+type Cells = BTreeMap<(usize, Phase), Cell>;
+
+impl Cell {
+    /// Whether both came to the same, which is then one outcome.
+    fn agree(&mut self) -> Result<(), String> {
+        match (&mut self.simulator, &self.emulator) {
+            (Some(simulator), Some(emulator)) => simulator.join(emulator),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.simulator, &self.emulator) {
+            (Some(simulator), Some(emulator)) if simulator.agrees(emulator) => {
+                write!(f, "{simulator}{DAGGER}")
+            }
+            (Some(simulator), Some(emulator)) => write!(f, "{simulator}{ELSE}{emulator}{DAGGER}"),
+            (Some(simulator), None) => write!(f, "{simulator}"),
+            (None, Some(emulator)) => write!(f, "{emulator}{DAGGER}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 /// One table: the faults of one kind.
 pub struct Table {
     name: &'static str,
@@ -113,11 +146,11 @@ impl Table {
         let emulator = Emulator::builder().is_some();
         let cells = self.run(emulator);
         let rendered = self.render(&cells);
-        let seen = if emulator { rendered.clone() } else { without_daggers(&rendered) };
+        let seen = if emulator { rendered.clone() } else { without_emulator(&rendered) };
         compare(self.name, &rendered, &seen, emulator);
     }
 
-    fn run(&self, emulator: bool) -> BTreeMap<(usize, Phase), (Outcome, bool)> {
+    fn run(&self, emulator: bool) -> Cells {
         let cases: Vec<_> =
             self.cases.iter().filter(|case| emulator || case.lambda == Lambda::Simulator).collect();
         let next = AtomicUsize::new(0);
@@ -137,32 +170,40 @@ impl Table {
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut cells: BTreeMap<(usize, Phase), (Outcome, bool)> = BTreeMap::new();
+        let mut cells: Cells = BTreeMap::new();
         for (case, outcome) in results {
             if self.promise == Promise::Answers && !outcome.answered() {
                 failures.push(format!("{case:?}: the function did not answer: {outcome}"));
             }
             failures.extend(outcome.unbalanced().map(|what| format!("{case:?}: {what}")));
             let row = self.faults.iter().position(|fault| *fault == case.fault).expect("its row was begun");
-            let under_emulator = case.lambda == Lambda::Emulator;
-            match cells.entry((row, case.phase)) {
-                std::collections::btree_map::Entry::Vacant(vacant) => {
-                    vacant.insert((outcome, under_emulator));
-                }
-                std::collections::btree_map::Entry::Occupied(mut cell) => {
-                    let (known, dagger) = cell.get_mut();
+            let cell = cells.entry((row, case.phase)).or_default();
+            let place = match case.lambda {
+                Lambda::Simulator => &mut cell.simulator,
+                Lambda::Emulator => &mut cell.emulator,
+            };
+            match place {
+                None => *place = Some(outcome),
+                Some(known) => {
                     if let Err(difference) = known.join(&outcome) {
                         failures.push(format!("{case:?}: other runs of this cell came to {difference}"));
                     }
-                    *dagger |= under_emulator;
                 }
+            }
+        }
+        for ((row, phase), cell) in &mut cells {
+            if let Err(difference) = cell.agree()
+                && self.promise == Promise::Answers
+            {
+                failures
+                    .push(format!("{} in {phase}, the simulator came to {difference}", self.faults[*row]));
             }
         }
         assert!(failures.is_empty(), "{}:\n  {}", self.name, failures.join("\n  "));
         cells
     }
 
-    fn render(&self, cells: &BTreeMap<(usize, Phase), (Outcome, bool)>) -> String {
+    fn render(&self, cells: &Cells) -> String {
         let mut reasons: Vec<&str> = Vec::new();
         let mut text =
             String::from("| fault | init | idle | invoke | flush | shutdown |\n|---|---|---|---|---|---|\n");
@@ -170,9 +211,7 @@ impl Table {
             text.push_str(&format!("| {fault} |"));
             for phase in PHASES {
                 let cell = match (cells.get(&(row, phase)), self.never.get(&(row, phase))) {
-                    (Some((outcome, dagger)), None) => {
-                        format!("{outcome}{}", if *dagger { DAGGER } else { "" })
-                    }
+                    (Some(cell), None) => cell.to_string(),
                     (None, Some(reason)) => {
                         let known = reasons.iter().position(|known| known == reason);
                         let number = known.unwrap_or_else(|| {
@@ -207,8 +246,19 @@ impl fmt::Debug for Case {
 /// Marks what AWS's emulator shows as well.
 const DAGGER: &str = " †";
 
-fn without_daggers(text: &str) -> String {
-    text.replace(DAGGER, "")
+/// Between what the simulator shows and what AWS's emulator shows, where that differs.
+const ELSE: &str = ", or ";
+
+/// The table as it is seen where there is no emulator.
+fn without_emulator(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let cells = line.split('|').map(|cell| match cell.trim_end().strip_suffix(DAGGER.trim()) {
+            Some(cell) => format!("{} ", cell.split(ELSE).next().unwrap_or_default().trim_end()),
+            None => cell.to_owned(),
+        });
+        cells.collect::<Vec<_>>().join("|")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -233,7 +283,7 @@ fn compare(name: &str, rendered: &str, seen: &str, emulator: bool) {
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         return;
     }
-    let committed = if emulator { committed.to_owned() } else { without_daggers(committed) };
+    let committed = if emulator { committed.to_owned() } else { without_emulator(committed) };
     let differences = differences(committed.trim(), seen.trim());
     assert!(
         differences.is_empty(),
