@@ -82,6 +82,30 @@ impl Process {
         let _ = kill_process(self.0, Signal::KILL);
     }
 
+    /// Stops it, as a freeze does, and waits until it stands still.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone, or does not stop.
+    pub fn stop(self) {
+        kill_process(self.0, Signal::STOP).unwrap_or_else(|error| panic!("SIGSTOP to {self:?}: {error}"));
+        let began = Instant::now();
+        // The kernel takes its time with a process that is busy, and tells nobody but its parent.
+        while !self.status("State").starts_with(['T', 't']) {
+            assert!(began.elapsed() < BOUND, "{self:?} does not stop");
+            thread::yield_now();
+        }
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn go_on(self) {
+        kill_process(self.0, Signal::CONT).unwrap_or_else(|error| panic!("SIGCONT to {self:?}: {error}"));
+    }
+
     /// Notes the moment at which the process ends.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lambda_extension_tests::programs;
 
 use crate::{
-    process::{KILL_IN_INIT, Misbehaviour, emulated, emulated_with, simulated},
+    process::{KILL_IN_INIT, KILL_WHEN_IDLE, Misbehaviour, emulated, emulated_with, simulated},
     table::{Flush, Idle, Init, Invoke, Lambda::*, PHASES, Promise, Shutdown, Table},
 };
 
@@ -27,7 +27,10 @@ fn processes_that_end_and_threads_that_are_blocked() {
     ] {
         table.fault(fault);
         for phase in PHASES {
-            let misbehaviour = Misbehaviour::new(phase, word).once().env("LIMIT_MEMORY_MB", MEMORY);
+            let mut misbehaviour = Misbehaviour::new(phase, word).once().env("LIMIT_MEMORY_MB", MEMORY);
+            if word != "block" {
+                misbehaviour = misbehaviour.ending();
+            }
             let again = misbehaviour.clone();
             table.seen(phase, Simulator, move || simulated(&misbehaviour));
             if phase != Idle {
@@ -50,8 +53,7 @@ fn processes_that_end_and_threads_that_are_blocked() {
     }
     table.fault("a hook panics, built with `panic = \"abort\"`");
     for phase in PHASES {
-        let aborting =
-            move || Misbehaviour { program: built_to_abort(), ..Misbehaviour::new(phase, "panic").once() };
+        let aborting = move || Misbehaviour::new(phase, "panic").once().ending().program(built_to_abort());
         table.seen(phase, Simulator, move || simulated(&aborting()));
         if phase != Idle {
             table.seen(phase, Emulator, move || emulated(&aborting()));
@@ -59,9 +61,9 @@ fn processes_that_end_and_threads_that_are_blocked() {
     }
     table.fault("SIGKILL of the function");
     for (phase, payload) in
-        [(Init, KILL_IN_INIT), (Idle, "kill-when-idle"), (Invoke, "kill"), (Flush, "kill-after-answer")]
+        [(Init, KILL_IN_INIT), (Idle, KILL_WHEN_IDLE), (Invoke, "kill"), (Flush, "kill-after-answer")]
     {
-        let killing = move || Misbehaviour { payload, ..Misbehaviour::new(phase, "nothing") };
+        let killing = move || Misbehaviour::new(phase, "nothing").payload(payload);
         table.seen(phase, Simulator, move || simulated(&killing()));
         if phase != Idle {
             table.seen(phase, Emulator, move || emulated(&killing()));

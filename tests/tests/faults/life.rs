@@ -152,14 +152,15 @@ impl Script {
         let mut ends = lock(&books.ends).clone();
         // A life that Lambda ended did not come to its own end.
         ends.resize(*lock(&books.lives), "signal 9".to_owned());
-        let accounts = report.telemetry.first().map(|telemetry| Accounts {
-            sent: telemetry.delivered + telemetry.duplicates + raw_records,
+        let sent = report.telemetry.first().map_or(0, |telemetry| telemetry.delivered + telemetry.duplicates);
+        let accounts = Accounts {
+            sent: sent + raw_records,
             handed_on: metrics.iter().map(|one| one.records).sum(),
             dropped: metrics.iter().map(|one| one.dropped_records).sum(),
             broken: raw_uncounted,
             dropped_batches: metrics.iter().map(|one| one.dropped_batches).sum(),
-        });
-        Outcome { answers, accounts, data: None, ends, counted: Some(counted(&metrics)) }
+        };
+        Outcome { answers, accounts: Some(accounts), data: None, ends, counted: Some(counted(&metrics)) }
     }
 
     fn spawn(&self, simulator: &Simulator, books: &Arc<Books>) {

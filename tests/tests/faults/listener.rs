@@ -86,7 +86,7 @@ const DISTURBANCES: [(&str, Disturbance); 12] = [
             (2 * posts(port, &[batch]).await, 0)
         })
     }),
-    ("nothing", |port| {
+    ("an empty body", |port| {
         Box::pin(async move {
             for body in ["", " ", "[]"] {
                 assert_eq!(Sender::connect(port).await.post(body).await, 200);

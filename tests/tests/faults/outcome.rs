@@ -5,7 +5,7 @@ use std::fmt;
 use lambda_extension::Metrics;
 
 /// What became of the telemetry that the extension's listener accepted, in records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accounts {
     /// What was accepted, as whoever sent it counted.
     pub sent: u64,

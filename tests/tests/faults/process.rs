@@ -34,19 +34,24 @@ const FUNCTION_TIMEOUT: u32 = 2;
 /// What goes wrong, and where.
 #[derive(Clone, Debug)]
 pub struct Misbehaviour {
-    pub program: PathBuf,
-    pub variables: Vec<(&'static str, String)>,
+    phase: Phase,
+    /// Whether the process ends of it.
+    ends: bool,
+    program: PathBuf,
+    variables: Vec<(&'static str, String)>,
     /// Whether it goes wrong in the first life only.
-    pub once: bool,
+    once: bool,
     /// What the shell does with the output of the program.
-    pub redirected: &'static str,
-    pub payload: &'static str,
+    redirected: &'static str,
+    payload: &'static str,
 }
 
 impl Misbehaviour {
     /// This fault of `misbehave` in the hook of the phase.
     pub fn new(phase: Phase, fault: &str) -> Self {
         Self {
+            phase,
+            ends: false,
             program: programs::program(NAME),
             variables: vec![
                 ("MISBEHAVE", format!("{}={fault}", hook(phase))),
@@ -63,6 +68,22 @@ impl Misbehaviour {
         self
     }
 
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
+    /// What the function is given first.
+    pub fn payload(mut self, payload: &'static str) -> Self {
+        self.payload = payload;
+        self
+    }
+
+    pub fn ending(mut self) -> Self {
+        self.ends = true;
+        self
+    }
+
     pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.variables.push((name, value.into()));
         self
@@ -71,6 +92,21 @@ impl Misbehaviour {
     pub fn redirected(mut self, redirected: &'static str) -> Self {
         self.redirected = redirected;
         self
+    }
+
+    /// Waits until what goes wrong between two invocations has done so: `platform.report` is told when everybody waits again.
+    async fn pass_idle_time(&self, simulator: &Simulator, directory: &Path) {
+        let idle = self.phase == Idle;
+        if idle && self.once {
+            eventually("the hook is called", || directory.join("once").exists()).await;
+        }
+        if self.payload == KILL_WHEN_IDLE {
+            eventually("the function ends", || simulator.journal().contains(" ended: signal 9")).await;
+        }
+        if idle && self.ends {
+            let ended = format!("{NAME} ended: ");
+            eventually("the extension ends", || simulator.journal().contains(&ended)).await;
+        }
     }
 
     fn variables(&self, directory: &Path) -> Vec<(&'static str, String)> {
@@ -86,6 +122,21 @@ impl Misbehaviour {
 
 /// The payload for a function that is killed before it takes any.
 pub const KILL_IN_INIT: &str = "kill-in-init";
+
+/// The payload for a function that is killed when everybody waits.
+pub const KILL_WHEN_IDLE: &str = "kill-when-idle";
+
+/// Looks again and again, where nothing announces what is waited for.
+async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let looking = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), looking)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: it does not"));
+}
 
 /// A function that kills itself as its first payload says, and only once.
 fn function(directory: &Path) -> Command {
@@ -189,8 +240,9 @@ fn simulated_with(
             for number in 0..INVOCATIONS {
                 let payload = if number == 0 { misbehaviour.payload } else { "answer" };
                 answers.push(word(&simulator.invoke(payload).await));
-                // `platform.report` is told when everybody waits again, and gathered for 25 ms.
-                tokio::time::sleep(Duration::from_millis(60)).await;
+                if number == 0 {
+                    misbehaviour.pass_idle_time(&simulator, directory.path()).await;
+                }
             }
             drop(busy.lock().await);
             let report = simulator.shutdown(ShutdownReason::Spindown).await;

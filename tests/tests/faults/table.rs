@@ -247,7 +247,7 @@ impl fmt::Debug for Case {
 const DAGGER: &str = " †";
 
 /// Between what the simulator shows and what AWS's emulator shows, where that differs.
-const ELSE: &str = ", or ";
+const ELSE: &str = "; under AWS's emulator: ";
 
 /// The table as it is seen where there is no emulator.
 fn without_emulator(text: &str) -> String {
