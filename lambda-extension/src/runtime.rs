@@ -159,7 +159,9 @@ impl<E: Extension> Life<E> {
                 self.listener = Some(stream.listener);
             }
             Some(Subscribed::NotSupported) => {
-                say::warn(format_args!("there is no telemetry here: this emulator has none"));
+                say::warn(format_args!(
+                    "there is no telemetry here: this emulator accepts the subscription and delivers nothing; `lambda-sim` does deliver"
+                ));
             }
             None => {}
         }
@@ -187,7 +189,7 @@ impl<E: Extension> Life<E> {
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
-                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
+                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run; what failed stands above"
             ));
         }
         loop {
@@ -253,7 +255,8 @@ impl<E: Extension> Life<E> {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
                 say::warn(format_args!(
-                    "{request_id}: no time is left to flush; the data waits for the next invocation"
+                    "{request_id}: no time is left to flush; what was gathered waits for the next invocation or for SHUTDOWN. More time \
+                     comes of faster hooks, a longer timeout of the function, or a longer `max_hold`"
                 ));
                 if requested {
                     self.handle.request_flush();
@@ -309,7 +312,7 @@ impl<E: Extension> Life<E> {
 
     fn drop_extension(&mut self) {
         if let Err(panic) = drop_contained(self.extension.take()) {
-            say::error(format_args!("dropping the extension failed: {panic}"));
+            say::error(format_args!("the extension failed in its destructor, after its last hook: {panic}"));
         }
     }
 
@@ -351,7 +354,6 @@ impl<E: Extension> Life<E> {
         let (records, bytes) = (batch.len(), batch.as_bytes().len());
         // Nothing but what the loop subscribes to for itself, or the extension's own lines.
         if records == 0 {
-            self.handle.count(|metrics| metrics.filtered_records += batch.events_in_all() as u64);
             return Ok(());
         }
         let between_invocations = self.inbox.is_parked() && !self.inbox.function_runs();
@@ -363,7 +365,6 @@ impl<E: Extension> Life<E> {
             metrics.batches += 1;
             metrics.records += records as u64;
             metrics.bytes += bytes as u64;
-            metrics.filtered_records += (batch.events_in_all() - records) as u64;
         });
         let batch = batch.within(self.inbox.bound_of_hook(None));
         self.call(Call::Telemetry(batch), None).await.map(drop)
@@ -464,7 +465,9 @@ impl<E: Extension> Life<E> {
             Ok(Err(refused)) => &chain(refused).join(": "),
             Err(_) => &"no answer",
         };
-        say::warn(format_args!("Lambda did not take the report of the error: {unreported}"));
+        say::warn(format_args!(
+            "cannot report the error to Lambda, which will call the end of this process a crash: {unreported}"
+        ));
     }
 }
 

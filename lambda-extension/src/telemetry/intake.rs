@@ -91,9 +91,13 @@ impl Sender {
         if cut.len() == 0 {
             return;
         }
-        let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
-        let signs = batch.follow(&mut self.correlation());
-        let size = batch.as_bytes().len();
+        let in_all = cut.len();
+        let (batch, signs) = Batch::received(cut, Some(&self.filter), &mut self.correlation());
+        let filtered = (in_all - batch.len()) as u64;
+        if filtered > 0 {
+            self.handle.count(|metrics| metrics.filtered_records += filtered);
+        }
+        let size = batch.size();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await
             && let Some(batch) = unqueued.batch.take()
@@ -162,7 +166,10 @@ struct Unqueued<'a> {
 impl Drop for Unqueued<'_> {
     fn drop(&mut self) {
         if self.batch.is_some() {
-            self.sender.dropped(self.batch.as_ref(), "the extension's hooks are slower than what comes in");
+            self.sender.dropped(
+                self.batch.as_ref(),
+                "the extension's hooks are slower than what comes in; `on_telemetry` should only keep what it is given",
+            );
         }
     }
 }

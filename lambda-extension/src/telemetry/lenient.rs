@@ -31,7 +31,9 @@ impl<'a, T: FromRaw<'a>> FromRaw<'a> for Option<T> {
 impl<'de: 'a, 'a> FromRaw<'de> for Cow<'a, str> {
     fn from_raw(raw: &'de str) -> Option<Self> {
         match raw.as_bytes().first()? {
-            b'"' if raw.contains('\\') => serde_json::from_str(raw).ok().map(Cow::Owned),
+            b'"' if memchr::memchr(b'\\', raw.as_bytes()).is_some() => {
+                serde_json::from_str(raw).ok().map(Cow::Owned)
+            }
             b'"' => Some(Cow::Borrowed(&raw[1..raw.len() - 1])),
             b'{' | b'[' | b'n' => None,
             _ => Some(Cow::Borrowed(raw)),
@@ -41,7 +43,8 @@ impl<'de: 'a, 'a> FromRaw<'de> for Cow<'a, str> {
 
 impl FromRaw<'_> for f64 {
     fn from_raw(raw: &str) -> Option<Self> {
-        raw.trim_matches('"').parse().ok()
+        // Rust reads `nan` and `inf` too, which nobody means by a number.
+        raw.trim_matches('"').parse().ok().filter(|float: &f64| float.is_finite())
     }
 }
 
@@ -71,8 +74,11 @@ mod tests {
             assert_eq!(u64::from_raw(raw), Some(128), "{raw}");
             assert_eq!(f64::from_raw(raw), Some(128.0), "{raw}");
         }
-        for raw in ["-1", "null", "{}", "[128]", "\"many\"", "true"] {
+        for raw in ["-1", "null", "{}", "[128]", "\"many\"", "true", "\"NaN\"", "\"inf\"", "1e999"] {
             assert_eq!(u64::from_raw(raw), None, "{raw}");
+        }
+        for raw in ["\"NaN\"", "\"-infinity\"", "1e999"] {
+            assert_eq!(f64::from_raw(raw), None, "{raw}");
         }
     }
 

@@ -1,8 +1,9 @@
 //! Telemetry: what the function, Lambda and other extensions have to say.
 
 pub(crate) mod batch;
+mod body;
 mod connections;
-mod correlation;
+pub(crate) mod correlation;
 pub(crate) mod cut;
 mod event;
 pub(crate) mod feedback;
@@ -13,8 +14,9 @@ mod line;
 pub(crate) mod listener;
 pub(crate) mod mark;
 mod pace;
-mod pieces;
+pub(crate) mod pieces;
 mod record;
+pub(crate) mod scan;
 pub(crate) mod sign;
 pub(crate) mod stream;
 pub(crate) mod subscription;
