@@ -13,6 +13,31 @@ use tokio::sync::{Notify, watch};
 use crate::id::RequestId;
 
 /// A connection to the event loop, to keep and to clone; from [`Registration::handle`](crate::Registration::handle).
+///
+/// Hooks need none of it; a task that runs beside them, such as a server for the function to call, does. Its methods wait for nothing and
+/// can be called from any thread. One made by `default` is connected to no loop, and is of use in tests.
+///
+/// ```
+/// use lambda_extension::{Error, Extension, Handle, Registration};
+///
+/// #[derive(Default)]
+/// struct Agent {
+///     handle: Handle,
+/// }
+///
+/// impl Extension for Agent {
+///     async fn on_init(&mut self, registration: &Registration) -> Result<(), Error> {
+///         self.handle = registration.handle();
+///         let handle = registration.handle();
+///         tokio::spawn(async move {
+///             // … something that should not wait for the strategy has come:
+///             handle.request_flush();
+///         });
+///         Ok(())
+///     }
+/// }
+/// # assert_eq!(Agent::default().handle.metrics().invocations, 0);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -27,7 +52,19 @@ struct Shared {
     stopping: watch::Sender<bool>,
 }
 
-/// What the event loop has counted since the process started.
+/// What the event loop has counted since the process started; from [`Handle::metrics`].
+///
+/// A healthy extension has zero in `errors`, `panics`, `cancelled`, `flushes_skipped` and everything that is dropped. `held` is what it
+/// costs the function's owner.
+///
+/// ```
+/// use lambda_extension::Metrics;
+///
+/// fn is_healthy(metrics: &Metrics) -> bool {
+///     metrics.errors + metrics.panics + metrics.cancelled + metrics.dropped_batches == 0
+/// }
+/// assert!(is_healthy(&Metrics::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -63,7 +100,7 @@ pub struct Metrics {
 }
 
 impl Handle {
-    /// What was counted so far.
+    /// What was counted so far: a copy, which does not change any more. Costs the locking of a mutex that nobody holds for long.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         *self.shared.metrics.lock().unwrap_or_else(PoisonError::into_inner)

@@ -140,7 +140,9 @@ impl<E: Extension> Life<E> {
                 self.listener = Some(stream.listener);
             }
             Some(Subscribed::NotSupported) => {
-                say::warn(format_args!("there is no telemetry here: this emulator has none"));
+                say::warn(format_args!(
+                    "there is no telemetry here: this emulator accepts the subscription and delivers nothing; `lambda-sim` does deliver"
+                ));
             }
             None => {}
         }
@@ -168,7 +170,7 @@ impl<E: Extension> Life<E> {
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
-                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
+                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run; what failed stands above"
             ));
         }
         loop {
@@ -230,7 +232,8 @@ impl<E: Extension> Life<E> {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
                 say::warn(format_args!(
-                    "{request_id}: no time is left to flush; the data waits for the next invocation"
+                    "{request_id}: no time is left to flush; what was gathered waits for the next invocation or for SHUTDOWN. More time \
+                     comes of faster hooks, a longer timeout of the function, or a longer `max_hold`"
                 ));
                 if requested {
                     self.handle.request_flush();
@@ -286,7 +289,7 @@ impl<E: Extension> Life<E> {
 
     fn drop_extension(&mut self) {
         if let Err(panic) = drop_contained(self.extension.take()) {
-            say::error(format_args!("dropping the extension failed: {panic}"));
+            say::error(format_args!("the extension failed in its destructor, after its last hook: {panic}"));
         }
     }
 
@@ -428,7 +431,9 @@ impl<E: Extension> Life<E> {
             Ok(Err(refused)) => &chain(refused).join(": "),
             Err(_) => &"no answer",
         };
-        say::warn(format_args!("Lambda did not take the report of the error: {unreported}"));
+        say::warn(format_args!(
+            "cannot report the error to Lambda, which will call the end of this process a crash: {unreported}"
+        ));
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the integration tests share: AWS's own emulator with an `/opt/extensions` of its own, and a look over
-//! an extension's shoulder.
+//! What the integration tests share: AWS's own emulator with an `/opt/extensions` of its own, a look over an extension's
+//! shoulder, and the pages that people read.
 //!
 //! ```no_run
 //! use lambda_extension_tests::{Emulator, Extension, programs};
@@ -17,6 +17,7 @@ mod extension;
 pub mod http;
 mod log;
 mod namespace;
+pub mod pages;
 pub mod process;
 pub mod programs;
 pub mod recorder;

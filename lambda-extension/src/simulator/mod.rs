@@ -99,9 +99,9 @@ pub enum ShutdownReason {
     /// It was idle for long, or ran for long.
     #[default]
     Spindown,
-    /// An invocation took too long.
+    /// An invocation took longer than the function's timeout.
     Timeout,
-    /// Something in it failed.
+    /// The function's process or an extension's ended, or Init failed.
     Failure,
     /// Any other word, which no Lambda has sent yet.
     Other(String),
@@ -414,7 +414,11 @@ impl Simulator {
         });
         match found.await {
             Some(call) => call,
-            None => panic!("expected a call that did not come; journal:\n{}", self.journal()),
+            None => panic!(
+                "expected a call that did not come within {} s; those that came:\n{}",
+                PATIENCE.as_secs(),
+                self.journal()
+            ),
         }
     }
 

@@ -92,7 +92,7 @@ impl Sender {
             return;
         }
         let (batch, signs) = Batch::received(cut, Some(&self.filter), &mut self.correlation());
-        let size = batch.as_bytes().len();
+        let size = batch.size();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await
             && let Some(batch) = unqueued.batch.take()
@@ -153,7 +153,7 @@ struct Unqueued<'a> {
 impl Drop for Unqueued<'_> {
     fn drop(&mut self) {
         if let Some(batch) = &self.batch {
-            self.sender.dropped(batch.len(), "the extension's hooks are slower than what comes in");
+            self.sender.dropped(batch.len(), "the extension's hooks are slower than what comes in; `on_telemetry` should only keep what it is given");
         }
     }
 }
