@@ -121,15 +121,7 @@ impl Client {
                 other => break other?,
             }
         };
-        let answer = answer.expect(StatusCode::OK)?;
-        let response: RegisterResponse =
-            serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(error))?;
-        let id = answer
-            .headers
-            .get(wire::EXTENSION_ID_HEADER)
-            .and_then(|id| id.to_str().ok())
-            .ok_or_else(|| answer.unreadable(format!("no header {}", wire::EXTENSION_ID_HEADER)))?;
-        Ok(Registration::from_response(ExtensionId::from(id), response))
+        answer.registration()
     }
 
     /// Waits for the next event, however long that takes. Asking also tells Lambda that the extension is done with
@@ -153,9 +145,7 @@ impl Client {
 
     async fn poll(&self, id: &ExtensionId) -> Result<Polled, ApiError> {
         let headers = [(wire::EXTENSION_ID_HEADER, id.as_str())];
-        let answer = self.send(Method::GET, wire::NEXT_PATH, &headers, None).await?.expect(StatusCode::OK)?;
-        wire::read_event(&answer.body, Deadline::received(self.clock))
-            .map_err(|error| answer.unreadable(error))
+        self.send(Method::GET, wire::NEXT_PATH, &headers, None).await?.event(Deadline::received(self.clock))
     }
 
     /// Subscribes to telemetry, which Lambda then delivers to a server of yours on `port`. That must accept connections before
@@ -246,11 +236,7 @@ impl Client {
             buffering: subscription.buffering.unwrap_or_default(),
             destination: Destination::new(subscription.protocol, port),
         });
-        let answer = self.send(Method::PUT, path, &headers, Some(body)).await?;
-        if answer.status == StatusCode::ACCEPTED {
-            return Ok(Subscribed::NotSupported);
-        }
-        answer.expect(StatusCode::OK).map(|_| Subscribed::Delivering)
+        self.send(Method::PUT, path, &headers, Some(body)).await?.subscribed()
     }
 
     /// Reports that the extension could not be initialised. Only before the first [`next_event`](Self::next_event);
@@ -349,10 +335,10 @@ impl Client {
 }
 
 /// Where a call goes, as errors name it.
-struct Url<'a> {
-    address: &'a str,
-    prefix: &'a str,
-    path: &'a str,
+pub(crate) struct Url<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) prefix: &'a str,
+    pub(crate) path: &'a str,
 }
 
 impl fmt::Display for Url<'_> {
@@ -371,14 +357,40 @@ pub enum Subscribed {
     NotSupported,
 }
 
-struct Answer<'a> {
-    url: Url<'a>,
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+/// What Lambda answered, and how each kind of answer is read: no I/O.
+pub(crate) struct Answer<'a> {
+    pub(crate) url: Url<'a>,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer<'_> {
+    pub(crate) fn registration(self) -> Result<Registration, ApiError> {
+        let answer = self.expect(StatusCode::OK)?;
+        let response: RegisterResponse =
+            serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(error))?;
+        let id = answer
+            .headers
+            .get(wire::EXTENSION_ID_HEADER)
+            .and_then(|id| id.to_str().ok())
+            .ok_or_else(|| answer.unreadable(format!("no header {}", wire::EXTENSION_ID_HEADER)))?;
+        Ok(Registration::from_response(ExtensionId::from(id), response))
+    }
+
+    /// `read` is how the event's deadline is to be read.
+    pub(crate) fn event(self, read: Deadline) -> Result<Polled, ApiError> {
+        let answer = self.expect(StatusCode::OK)?;
+        wire::read_event(&answer.body, read).map_err(|error| answer.unreadable(error))
+    }
+
+    pub(crate) fn subscribed(self) -> Result<Subscribed, ApiError> {
+        if self.status == StatusCode::ACCEPTED {
+            return Ok(Subscribed::NotSupported);
+        }
+        self.expect(StatusCode::OK).map(|_| Subscribed::Delivering)
+    }
+
     /// This answer if it has the one status that means success.
     fn expect(self, success: StatusCode) -> Result<Self, ApiError> {
         if self.status == success {
@@ -414,9 +426,17 @@ impl Answer<'_> {
 
 /// `host:port`, with or without scheme and path: AWS's emulators give the first, cargo-lambda a whole URL.
 fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
+    // A password in it must not be told, wherever its owner meant it to be.
+    let shown = match runtime_api.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}{}…@{host}", if scheme.is_empty() { "" } else { "://" })
+        }
+        None => runtime_api.to_owned(),
+    };
     let wrong = |reason: String| {
         ExtensionError::config(format!(
-            "{reason}; `{runtime_api}` should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path"
+            "{reason}; `{shown}` should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path"
         ))
     };
     let text = runtime_api.trim();
@@ -428,6 +448,9 @@ fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
     let uri = uri.map_err(|error| wrong(format!("the address of Lambda's API is unusable ({error})")))?;
     let authority =
         uri.authority().ok_or_else(|| wrong("the address of Lambda's API has no host".to_owned()))?;
+    if authority.as_str().contains('@') {
+        return Err(wrong("the address of Lambda's API has no user name or password".to_owned()));
+    }
     // What is left of it must be a port, which is read when it is connected to.
     if authority.host().is_empty() || (authority.port().is_none() && authority.as_str() != authority.host()) {
         return Err(wrong("the address of Lambda's API is neither a host nor a host and a port".to_owned()));

@@ -146,7 +146,7 @@ impl Config {
         Self::from_variables(|name| env::var_os(name), env::args_os().next())
     }
 
-    fn from_variables(
+    pub(crate) fn from_variables(
         variable: impl Fn(&str) -> Option<OsString>,
         program: Option<OsString>,
     ) -> Result<Self, ExtensionError> {
@@ -423,6 +423,23 @@ mod tests {
         for address in ["https://127.0.0.1", "", "http://", "127.0.0.1:port", "ftp://x"] {
             let error = Config::new(address).unwrap_err().to_string();
             assert!(error.contains(&format!("`{address}`")), "{address}: {error}");
+        }
+    }
+
+    /// It would go into the `host` header of every call, and into the text of every error.
+    #[test]
+    fn an_address_with_a_password_is_refused_and_the_password_not_told() {
+        for address in [
+            "http://user:long-password@127.0.0.1:9001/path",
+            "user:long-password@127.0.0.1:9001",
+            "user@127.0.0.1:9001",
+            "https://user:long-password@127.0.0.1",
+            "user:long-password@127.0.0.1:port",
+            "http://user:long-password with a@blank@127.0.0.1:9001",
+        ] {
+            let error = format!("{:?}", Config::new(address).unwrap_err());
+            assert!(error.contains("@127.0.0.1"), "{address}: {error}");
+            assert!(!error.contains("password@") && !error.contains("long-password"), "{address}: {error}");
         }
     }
 

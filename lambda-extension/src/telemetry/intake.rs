@@ -92,7 +92,7 @@ impl Sender {
             return;
         }
         let (batch, signs) = Batch::received(cut, Some(&self.filter), &mut self.correlation());
-        let size = batch.as_bytes().len();
+        let size = batch.size();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await
             && let Some(batch) = unqueued.batch.take()

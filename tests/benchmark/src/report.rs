@@ -135,7 +135,7 @@ pub(crate) fn lives(figures: &Comparison) -> String {
     for subject in LIVES {
         let of =
             |figure: fn(&Life) -> f64, decimals| spread(Spread::of(&figures.life(subject, figure)), decimals);
-        let starts: Vec<f64> = figures.starts(subject).iter().map(|micros| micros / 1e3).collect();
+        let starts = figures.life(subject, |life| life.start / 1e3);
         let mut gone = of(|life| life.shutdown / 1e3, 2);
         if figures.was_killed(subject) {
             gone += ", killed";
@@ -166,7 +166,7 @@ pub(crate) fn ratios(figures: &Comparison) -> String {
         let of = |figure: fn(&Life) -> f64| spread(figures.life_ratio(OURS, theirs, figure), 2);
         table.row([
             &theirs,
-            &spread(figures.start_ratio(OURS, theirs), 2),
+            &spread(figures.life_ratio(OURS, theirs, |life| life.start), 2),
             &of(|life| life.event_to_next_p50),
             &of(|life| life.footprint.peak_kib as f64),
             &of(|life| life.cpu),
