@@ -89,16 +89,16 @@ pub(crate) fn loads(thinning: u64) -> Vec<Load> {
 pub(crate) fn compare(built: &Built, extent: Extent) -> Result<Comparison> {
     // Once unseen: the first start of a binary reads it from disk.
     for subject in LIVES {
-        life::live(built, subject, Plan { invocations: 5, ..extent.plan })?;
+        life::live(built.command(subject), Plan { invocations: 5, ..extent.plan })?;
     }
     let mut all = Comparison::default();
     for round in 0..extent.rounds {
         eprintln!("round {} of {}", round + 1, extent.rounds);
         if extent.only != Some(Half::Telemetry) {
             for subject in turned(&LIVES, round) {
-                let start = life::start(built, subject, extent.starts)?;
+                let start = life::start(|| built.command(subject), extent.starts)?;
                 all.starts.entry(subject).or_default().push(start);
-                all.lives.entry(subject).or_default().push(life::live(built, subject, extent.plan)?);
+                all.lives.entry(subject).or_default().push(life::live(built.command(subject), extent.plan)?);
             }
         }
         if extent.only != Some(Half::Lives) {

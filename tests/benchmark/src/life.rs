@@ -1,7 +1,7 @@
 //! One life of an extension: start, invocations, SHUTDOWN.
 
 use std::{
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +13,6 @@ use crate::{
     lambda::{self, Lambda, Route, SHUTDOWN_BUDGET},
     process::{Footprint, Process},
     stats::quantile,
-    subjects::{Built, Subject},
 };
 
 /// What a life shows from outside. Durations in microseconds.
@@ -39,25 +38,25 @@ pub(crate) struct Plan {
 }
 
 /// Process start to first poll, the median of several starts: one takes too little time to say much. In microseconds.
-pub(crate) fn start(built: &Built, subject: Subject, times: usize) -> Result<f64> {
+pub(crate) fn start(program: impl Fn() -> Command, times: usize) -> Result<f64> {
     let mut starts = Vec::with_capacity(times);
     for _ in 0..times {
         let lambda = Lambda::open()?;
-        let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
-        let (_, poll) = lambda.init().with_context(|| format!("starting {subject}"))?;
+        let process = Process::start(&mut program(), lambda.address(), &[], Stdio::null())?;
+        let (_, poll) = lambda.init().with_context(|| format!("starting {:?}", program().get_program()))?;
         starts.push(micros(poll.at - process.started));
         process.kill()?;
     }
     Ok(quantile(&starts, 0.5))
 }
 
-pub(crate) fn live(built: &Built, subject: Subject, plan: Plan) -> Result<Life> {
-    run(built, subject, plan).with_context(|| format!("one life of {subject}"))
+pub(crate) fn live(mut program: Command, plan: Plan) -> Result<Life> {
+    run(&mut program, plan).with_context(|| format!("one life of {:?}", program.get_program()))
 }
 
-fn run(built: &Built, subject: Subject, plan: Plan) -> Result<Life> {
+fn run(program: &mut Command, plan: Plan) -> Result<Life> {
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(program, lambda.address(), &[], Stdio::null())?;
     let (port, mut poll) = lambda.init()?;
     let mut telemetry = port.map(Delivery::connect).transpose()?;
     let mut turns = Vec::with_capacity(plan.invocations as usize);
