@@ -25,6 +25,9 @@ fn build(folder: &Path, target: &Path, out: &Path, arguments: &[&str]) -> Output
     let mut build = programs::cargo();
     build.current_dir(folder).args(["lambda", "build", "--extension"]).args(arguments);
     build.arg("--lambda-dir").arg(out).env("CARGO_TARGET_DIR", target);
+    if let Some(rustc) = std::env::var_os("ZIG_RUSTC").filter(|_| arguments.contains(&"--target")) {
+        build.env("RUSTC", rustc);
+    }
     for (setting, value) in [("OPT_LEVEL", "0"), ("LTO", "off"), ("CODEGEN_UNITS", "16")] {
         build.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
     }
