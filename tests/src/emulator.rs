@@ -3,7 +3,6 @@
 //! The emulator starts extensions and function when it is first invoked, and begins the shutdown on SIGTERM.
 
 use std::fs;
-use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -226,9 +225,7 @@ impl Emulator {
             });
         };
         assert!(std::env::var_os("REQUIRE_RIE").is_none_or(|value| value != "1"), "{missing}");
-        let test = thread::current();
-        // Not `eprintln`, which the test harness keeps to itself while a test passes.
-        let _ = writeln!(io::stderr(), "SKIPPED {}: {missing}", test.name().unwrap_or_default());
+        crate::skipped(missing);
         None
     }
 

@@ -2,13 +2,12 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use lambda_extension_tests::{Emulator, Extension, programs};
+use lambda_extension_tests::{Emulator, Extension, asked_for, programs};
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
@@ -27,19 +26,6 @@ static LAMBDA_SIM: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 static LAYER: LazyLock<PathBuf> = LazyLock::new(|| programs::build(&["-p", "layer"], "layer"));
-
-/// Whether this test was asked for; if not, that is said.
-fn asked_for() -> bool {
-    let asked_for = std::env::var_os("REQUIRE_ARM64").is_some_and(|value| value == "1");
-    if !asked_for {
-        let test = std::thread::current();
-        let name = test.name().unwrap_or_default();
-        // Not `eprintln`, which the test harness keeps to itself while a test passes.
-        let _ =
-            writeln!(io::stderr(), "SKIPPED {name}: it takes arm64 programs that run here; see tests/arm64");
-    }
-    asked_for
-}
 
 fn arm64(example: &str) -> PathBuf {
     LazyLock::force(&BUILT);
@@ -70,7 +56,7 @@ fn unpack(layer: &Path, folder: &Path) {
 
 #[test]
 fn an_arm64_extension_lives_a_whole_life_under_the_local_lambda() {
-    if !asked_for() {
+    if !asked_for("REQUIRE_ARM64", "tests/arm64") {
         return;
     }
     for name in ["basic", "telemetry"] {
@@ -86,7 +72,7 @@ fn an_arm64_extension_lives_a_whole_life_under_the_local_lambda() {
 
 #[test]
 fn an_arm64_extension_lives_a_whole_life_under_the_emulator_for_arm64() {
-    if !asked_for() {
+    if !asked_for("REQUIRE_ARM64", "tests/arm64") {
         return;
     }
     for name in ["basic", "telemetry"] {
@@ -106,7 +92,7 @@ fn an_arm64_extension_lives_a_whole_life_under_the_emulator_for_arm64() {
 
 #[test]
 fn a_layer_for_arm64_holds_what_was_built_and_says_which_glibc_that_needs() {
-    if !asked_for() {
+    if !asked_for("REQUIRE_ARM64", "tests/arm64") {
         return;
     }
     assert!(BUILT.contains("basic: arm64, ") && BUILT.contains("Amazon Linux 2023 has 2.34"), "{}", *BUILT);
@@ -122,7 +108,7 @@ fn a_layer_for_arm64_holds_what_was_built_and_says_which_glibc_that_needs() {
 /// delivered tells which of them was started. Where `uname` says `aarch64`, the second must.
 #[test]
 fn one_layer_starts_the_program_for_the_processor_it_finds() {
-    if !asked_for() {
+    if !asked_for("REQUIRE_ARM64", "tests/arm64") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

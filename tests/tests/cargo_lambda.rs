@@ -2,23 +2,10 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use lambda_extension_tests::{Emulator, Extension, programs};
-
-/// Whether this test was asked for, by this variable; if not, that is said.
-fn asked_for(variable: &str) -> bool {
-    let asked_for = std::env::var_os(variable).is_some_and(|value| value == "1");
-    if !asked_for {
-        let test = std::thread::current();
-        let name = test.name().unwrap_or_default();
-        // Not `eprintln`, which the test harness keeps to itself while a test passes.
-        let _ = writeln!(io::stderr(), "SKIPPED {name}: it takes cargo-lambda; see tests/cargo-lambda");
-    }
-    asked_for
-}
+use lambda_extension_tests::{Emulator, Extension, asked_for, programs};
 
 /// `cargo lambda build --extension` for an extension that nobody measures, so it is built quickly.
 fn build(folder: &Path, target: &Path, out: &Path, arguments: &[&str]) -> Output {
@@ -75,7 +62,7 @@ const WARNING: &str = "with `panic = \"abort\"` a panic in this extension kills 
 
 #[test]
 fn a_project_made_from_the_template_passes_its_test_and_contains_a_panic() {
-    if !asked_for("REQUIRE_CARGO_LAMBDA") {
+    if !asked_for("REQUIRE_CARGO_LAMBDA", "tests/cargo-lambda") {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -115,7 +102,7 @@ fn a_project_made_from_the_template_passes_its_test_and_contains_a_panic() {
 
 #[test]
 fn cargo_lambda_packs_an_example_into_a_layer() {
-    if !asked_for("REQUIRE_CARGO_LAMBDA") {
+    if !asked_for("REQUIRE_CARGO_LAMBDA", "tests/cargo-lambda") {
         return;
     }
     let (workspace, folder) = (programs::workspace(), tempfile::tempdir().expect("a folder"));
@@ -133,7 +120,7 @@ fn cargo_lambda_packs_an_example_into_a_layer() {
 /// Amazon Linux 2 has an older glibc than the machines on which extensions are built; zig links against the one asked for.
 #[test]
 fn with_zig_a_layer_is_fit_for_amazon_linux_2_on_both_architectures() {
-    if !asked_for("REQUIRE_ZIG") {
+    if !asked_for("REQUIRE_ZIG", "tests/cargo-lambda --zig") {
         return;
     }
     let (workspace, folder) = (programs::workspace(), tempfile::tempdir().expect("a folder"));
