@@ -133,12 +133,24 @@ impl Client {
     ///
     /// [`ExtensionError::NextEvent`]. The poll cannot be repeated then; report [`exit_error`](Self::exit_error) and exit.
     pub async fn next_event(&self, id: &ExtensionId) -> Result<NextEvent, ExtensionError> {
+        self.next_known_event(id, || {}).await
+    }
+
+    /// [`next_event`](Self::next_event), telling of each event that is skipped.
+    pub(crate) async fn next_known_event(
+        &self,
+        id: &ExtensionId,
+        skipped: impl Fn(),
+    ) -> Result<NextEvent, ExtensionError> {
         loop {
             match self.poll(id).await.map_err(|source| ExtensionError::NextEvent { source })? {
                 Polled::Event(event) => return Ok(event),
-                Polled::Unknown(kind) => say::warn(format_args!(
-                    "Lambda sends an event of the type `{kind}`, which this version does not know; it is left out, and the next one asked for"
-                )),
+                Polled::Unknown(kind) => {
+                    skipped();
+                    say::warn(format_args!(
+                        "Lambda sends an event of the type `{kind}`, which this version does not know; it is left out, and the next one asked for"
+                    ));
+                }
             }
         }
     }
@@ -287,6 +299,12 @@ impl Client {
             Ok(_) => Ok(()),
             Err(source) => Err(ExtensionError::Report { source }),
         }
+    }
+
+    /// A request for telemetry that came to nothing.
+    pub(crate) fn broken(&self, reason: String) -> ApiError {
+        let (address, prefix) = (self.connection.authority(), &self.prefix);
+        ApiError::Broken { url: format!("http://{address}{prefix}{}", wire::TELEMETRY_PATH), reason }
     }
 
     /// One request and its whole answer, whatever its status. Boxed, or its code would be in each of its callers anew.

@@ -317,12 +317,17 @@ impl Config {
         };
         match (subscription.open)(subscription, terms, handle.clone()).await {
             Ok(stream) => Ok(Some(stream)),
-            Err(error) => self.without_telemetry(error),
+            Err(error) => self.without_telemetry(error, handle),
         }
     }
 
     /// Goes on without telemetry because of this error, if the policy is to go on.
-    pub(crate) fn without_telemetry<T>(&self, error: ExtensionError) -> Result<Option<T>, ExtensionError> {
+    pub(crate) fn without_telemetry<T>(
+        &self,
+        error: ExtensionError,
+        handle: &Handle,
+    ) -> Result<Option<T>, ExtensionError> {
+        handle.count(|metrics| metrics.failed_subscriptions += 1);
         match self.policy() {
             ErrorPolicy::Exit => Err(error),
             ErrorPolicy::Continue => {

@@ -101,13 +101,18 @@ impl fmt::Debug for ExtensionError {
     }
 }
 
+/// How many causes of an error are told.
+const MAX_CAUSES: usize = 32;
+
 /// The messages of an error and of its causes, the outermost first.
 ///
-/// A cause that its error repeats word for word is left out: many error types print their source themselves.
+/// A cause that its error repeats word for word is left out: many error types print their source themselves. And there is an
+/// end to them, for the sake of an error that names itself as its cause.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut messages = vec![error.to_string()];
     let mut next = error.source();
-    while let Some(cause) = next {
+    for _ in 0..MAX_CAUSES {
+        let Some(cause) = next else { break };
         let message = cause.to_string();
         if messages.last().is_none_or(|last| !last.ends_with(&message)) {
             messages.push(message);
@@ -312,6 +317,24 @@ mod tests {
         let cause = io::Error::new(io::ErrorKind::NotFound, "no such table");
         let error = ExtensionError::Hook { hook: Hook::OnInvoke, source: HookError::Failed(cause.into()) };
         assert_eq!(format!("{error:?}"), "on_invoke failed\n  caused by: no such table");
+    }
+
+    #[test]
+    fn an_error_that_is_its_own_cause_has_an_end() {
+        #[derive(Debug)]
+        struct Circular;
+        impl fmt::Display for Circular {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("see below")
+            }
+        }
+        impl StdError for Circular {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(self)
+            }
+        }
+        // Each cause repeats what was said before it.
+        assert_eq!(chain(&Circular), ["see below"]);
     }
 
     #[test]

@@ -59,7 +59,8 @@
 //!
 //! Under [`ErrorPolicy::Continue`], the default, the function answers whatever a hook returns, panics with or waits for; what was
 //! accepted as telemetry is handed on or counted in [`Metrics`]. What nothing can contain is a process that ends and a
-//! thread that blocks; build with `panic = "unwind"`.
+//! thread that blocks; build with `panic = "unwind"`. `docs/faults.md` in the repository is a table of what tests saw of each fault in
+//! each phase.
 //!
 //! # Features
 //!

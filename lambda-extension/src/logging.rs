@@ -46,6 +46,8 @@ where
 {
     tracing_subscriber::fmt()
         .with_max_level(level)
+        // Told by `eprintln`, which panics for the same reason: standard error is full, or nobody reads it.
+        .log_internal_errors(false)
         .with_writer(writer)
         .fmt_fields(format)
         .event_format(Line::new(name, format))

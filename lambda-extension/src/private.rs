@@ -4,7 +4,11 @@
 #[path = "fuzzing.rs"]
 pub mod fuzzing;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
@@ -164,7 +168,8 @@ pub fn multi_thread(worker_threads: Option<usize>) -> io::Result<Runtime> {
 
 /// As Rust itself does for a `main` that returns an error.
 fn failed(error: &ExtensionError) -> ExitCode {
-    eprintln!("Error: {error:?}");
+    // Not `eprintln`, which panics where standard error is full or closed, and so changes the exit code.
+    let _ = writeln!(io::stderr(), "Error: {error:?}");
     ExitCode::FAILURE
 }
 

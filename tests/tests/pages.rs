@@ -21,7 +21,7 @@ enum By {
     Emulator,
 }
 
-const COMMANDS: [(&str, By); 18] = [
+const COMMANDS: [(&str, By); 25] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -56,12 +56,28 @@ const COMMANDS: [(&str, By); 18] = [
     ("cargo clippy --workspace --all-targets --all-features -- -D warnings", By::Ci),
     ("RUSTDOCFLAGS=\"-D warnings\" cargo doc --workspace --all-features --no-deps", By::Ci),
     ("tests/each-feature", By::Ci),
+    ("tests/fuzz/run", By::Ci),
     ("tests/check-size", By::Ci),
     ("tests/render-report", By::Ci),
+    (
+        "cargo lambda new --extension --template path/to/this/repository/examples/deploy/template my-extension",
+        By::File("tests/cargo-lambda"),
+    ),
+    ("examples/build", By::File("tests/arm64")),
+    (
+        "cargo lambda build --release --extension --target x86_64-unknown-linux-gnu.2.26",
+        By::File("tests/cargo-lambda"),
+    ),
+    ("cargo lambda build --release --extension --arm64 --output-format zip", By::File("tests/cargo-lambda")),
+    ("cargo run -p layer -- target/aarch64-unknown-linux-gnu/release/my-extension", By::File("tests/arm64")),
+    (
+        "cargo run -p layer -- target/{x86_64,aarch64}-unknown-linux-gnu/release/my-extension",
+        By::File("tests/arm64"),
+    ),
 ];
 
 /// What the guide names already and another branch brings.
-const TO_COME: [&str; 4] = ["SECURITY.md", "docs/deploying.md", "docs/faults.md", "tests/arm64"];
+const TO_COME: [&str; 4] = ["docs/deploying.md", "docs/faults.md", "tests/arm64", "tests/cargo-lambda"];
 
 /// Whether a path of the workspace leads to something.
 fn exists(path: &str) -> bool {
@@ -70,7 +86,8 @@ fn exists(path: &str) -> bool {
 
 /// Every page that somebody reads before they write an extension, or before they change the framework.
 fn pages() -> Vec<PathBuf> {
-    let mut pages = vec![workspace().join("README.md"), workspace().join("CONTRIBUTING.md")];
+    let mut pages =
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| workspace().join(page)).to_vec();
     pages.extend(in_folder("docs"));
     pages
 }
@@ -107,6 +124,9 @@ fn every_command_on_a_page_is_seen_to_by_somebody() {
         );
     }
     for (known, by) in COMMANDS {
+        if matches!(by, By::File(file) if TO_COME.contains(&file)) {
+            continue;
+        }
         assert!(
             commands.iter().any(|(_, command)| command == known),
             "no page has `{known}` any more ({by:?})"

@@ -380,6 +380,12 @@ impl Simulator {
         Ok(())
     }
 
+    /// The port an extension has its telemetry delivered to, for a test that has something of its own to deliver; nothing
+    /// where it has not subscribed, or not by HTTP.
+    pub fn telemetry_port(&self, extension: &str) -> Option<u16> {
+        self.core.lock().hub.http_port(extension)
+    }
+
     /// Lets something go wrong the next time it can.
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);

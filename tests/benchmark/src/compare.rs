@@ -92,7 +92,7 @@ pub(crate) fn loads(thinning: u64) -> Vec<Load> {
 pub(crate) fn compare(built: &Built, extent: Extent) -> Result<Comparison> {
     // Once unseen: the first start of a binary reads it from disk.
     for subject in LIVES {
-        life::live(built, subject, Plan { invocations: 5, ..extent.plan }, 1)?;
+        life::live(|| built.command(subject), Plan { invocations: 5, ..extent.plan }, 1)?;
     }
     let mut all = Comparison::default();
     for round in 0..extent.rounds {
@@ -101,7 +101,7 @@ pub(crate) fn compare(built: &Built, extent: Extent) -> Result<Comparison> {
             let mut lives: BTreeMap<Subject, Vec<Life>> = BTreeMap::new();
             for turn in 0..extent.turns {
                 for subject in turned(&LIVES, round + turn) {
-                    let life = life::live(built, subject, extent.plan, extent.starts)?;
+                    let life = life::live(|| built.command(subject), extent.plan, extent.starts)?;
                     lives.entry(subject).or_default().push(life);
                 }
             }

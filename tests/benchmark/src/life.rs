@@ -1,7 +1,7 @@
 //! One life of an extension: start, invocations, SHUTDOWN.
 
 use std::{
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +13,6 @@ use crate::{
     lambda::{self, Lambda, Route, SHUTDOWN_BUDGET},
     process::{Footprint, Process},
     stats::quantile,
-    subjects::{Built, Subject},
 };
 
 /// What a life shows from outside. Durations in microseconds.
@@ -60,24 +59,24 @@ impl Life {
 }
 
 /// One whole life, and as many starts as make up a median: one takes too little time to say much.
-pub(crate) fn live(built: &Built, subject: Subject, plan: Plan, starts: usize) -> Result<Life> {
-    run(built, subject, plan, starts).with_context(|| format!("one life of {subject}"))
+pub(crate) fn live(program: impl Fn() -> Command, plan: Plan, starts: usize) -> Result<Life> {
+    run(&program, plan, starts).with_context(|| format!("one life of {:?}", program().get_program()))
 }
 
 /// Process start to first poll, in microseconds.
-fn start(built: &Built, subject: Subject) -> Result<f64> {
+fn start(mut program: Command) -> Result<f64> {
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut program, lambda.address(), &[], Stdio::null())?;
     let (_, poll) = lambda.init()?;
     let start = micros(poll.at - process.started);
     process.kill()?;
     Ok(start)
 }
 
-fn run(built: &Built, subject: Subject, plan: Plan, starts: usize) -> Result<Life> {
-    let starts: Vec<f64> = (0..starts).map(|_| start(built, subject)).collect::<Result<_>>()?;
+fn run(program: &impl Fn() -> Command, plan: Plan, starts: usize) -> Result<Life> {
+    let starts: Vec<f64> = (0..starts).map(|_| start(program())).collect::<Result<_>>()?;
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut program(), lambda.address(), &[], Stdio::null())?;
     let (port, mut poll) = lambda.init()?;
     let mut telemetry = port.map(Delivery::connect).transpose()?;
     let mut turns = Vec::with_capacity(plan.invocations as usize);

@@ -1,11 +1,14 @@
 //! The extension's process under the local Lambda, which freezes it between invocations.
 
-use crate::support::{extension, get, Log, Moto, Signatures};
+use std::time::Duration;
+
 use lambda_extension::simulator::{
     Builder, Function, FunctionCall, FunctionError, ShutdownReason, Simulator,
 };
 use serde_json::{json, Value};
 use tokio::sync::watch;
+
+use crate::support::{extension, get, Log, Moto, Signatures};
 
 const SECRET: &str = "/secretsmanager/get?secretId=app/db";
 
@@ -29,7 +32,8 @@ impl Lambda {
                 }
             }
         });
-        let simulator = builder.function(function).start().await;
+        // moto may be slow on a busy machine.
+        let simulator = builder.function(function).timeout(Duration::from_secs(30)).start().await;
         let (mut command, log) = extension(moto);
         command.envs(variables.iter().copied());
         simulator.spawn_as("secrets_cache", command);

@@ -5,8 +5,9 @@ use std::{
     process::{Child, Command},
 };
 
-use crate::support::{extension, get, Log, Moto, Signatures};
 use serde_json::json;
+
+use crate::support::{extension, get, Log, Moto, Signatures};
 
 const SECRET: &str = "/secretsmanager/get?secretId=app/db";
 
@@ -104,7 +105,7 @@ async fn what_cannot_be_given_is_explained() {
     assert_eq!((status / 100, &answer["__type"]), (4, &json!("ResourceNotFoundException")), "{answer}");
     // With another key the signatures are wrong, so what was given above was signed right.
     let stranger = Unregistered::start(&moto, |command| {
-        command.env("AWS_SECRET_ACCESS_KEY", "a guess").env("SECRETS_MANAGER_TIMEOUT_MILLIS", "1000");
+        command.env("AWS_SECRET_ACCESS_KEY", "a guess").env("SECRETS_MANAGER_TIMEOUT_MILLIS", "4000");
     });
     let (status, _, answer) = stranger.get(SECRET).await;
     assert_eq!(status, 502, "{answer}");
@@ -115,7 +116,7 @@ async fn what_cannot_be_given_is_explained() {
 async fn neither_secrets_nor_credentials_are_in_the_log() {
     let Some(mut moto) = Moto::start(Signatures::Checked) else { return };
     let extension = Unregistered::start(&moto, |command| {
-        command.env("SECRETS_MANAGER_TTL", "0").env("SECRETS_MANAGER_TIMEOUT_MILLIS", "1000");
+        command.env("SECRETS_MANAGER_TTL", "0").env("SECRETS_MANAGER_TIMEOUT_MILLIS", "4000");
     });
     let key = "/systemsmanager/parameters/get?name=/app/key&withDecryption=true";
     assert_eq!(extension.get(SECRET).await.0, 200);
@@ -136,7 +137,7 @@ async fn neither_secrets_nor_credentials_are_in_the_log() {
 async fn while_aws_is_away_the_function_gets_what_there_was() {
     let Some(mut moto) = Moto::start(Signatures::Ignored) else { return };
     let extension = Unregistered::start(&moto, |command| {
-        command.env("SECRETS_MANAGER_TTL", "1").env("SECRETS_MANAGER_TIMEOUT_MILLIS", "500");
+        command.env("SECRETS_MANAGER_TTL", "1").env("SECRETS_MANAGER_TIMEOUT_MILLIS", "4000");
     });
     let (_, _, first) = extension.get(SECRET).await;
     moto.order(&json!({ "stop": true }));
