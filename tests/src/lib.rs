@@ -14,12 +14,14 @@
 
 pub mod emulator;
 mod extension;
+pub mod front;
 pub mod http;
 mod log;
 mod namespace;
 pub mod process;
 pub mod programs;
 pub mod recorder;
+pub mod servers;
 
 pub use emulator::Emulator;
 pub use extension::Extension;

@@ -12,9 +12,9 @@
 use std::{error::Error, path::Path, sync::Arc, time::Duration};
 
 use rustls::{
-    ClientConfig, RootCertStore,
     crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{pem::PemObject, CertificateDer},
+    ClientConfig, RootCertStore,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -26,11 +26,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 ///
 /// If the bundle cannot be read, or holds what is no certificate.
 pub fn client(attempt: Duration, bundle: Option<&Path>) -> Result<reqwest::Client> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(bundle)?)
-        .with_no_client_auth();
-    Ok(bounded(attempt).http1_only().tls_backend_preconfigured(tls).build()?)
+    Ok(builder(attempt, roots(bundle)?)?.build()?)
 }
 
 /// A client for what lies inside, such as the endpoint that gives credentials: no proxy, no TLS.
@@ -39,17 +35,20 @@ pub fn client(attempt: Duration, bundle: Option<&Path>) -> Result<reqwest::Clien
 ///
 /// If reqwest cannot be set up, which would be new.
 pub fn direct(attempt: Duration) -> Result<reqwest::Client> {
-    // Without this, reqwest looks for the system's certificates, and fails where there are none.
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(bounded(attempt).no_proxy().tls_backend_preconfigured(tls).build()?)
+    Ok(builder(attempt, RootCertStore::empty())?.no_proxy().build()?)
 }
 
-/// Neither follows a redirect: what is sent carries credentials, and was signed for one place.
-fn bounded(attempt: Duration) -> reqwest::ClientBuilder {
-    reqwest::Client::builder().timeout(attempt).redirect(reqwest::redirect::Policy::none())
+/// What both have in common. They follow no redirect: what is sent carries credentials, and was signed for one place.
+fn builder(attempt: Duration, roots: RootCertStore) -> Result<reqwest::ClientBuilder> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .timeout(attempt)
+        .redirect(reqwest::redirect::Policy::none())
+        .http1_only()
+        .tls_backend_preconfigured(tls))
 }
 
 /// The authorities that are trusted.

@@ -8,8 +8,8 @@ mod sink;
 use std::time::Duration;
 
 use lambda_extension::{
-    Config, Error,
     telemetry::{Buffering, Category, Subscription},
+    Config, Error,
 };
 
 use crate::{settings::Settings, shipper::Shipper};
@@ -20,8 +20,11 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     lambda_extension::logging::init();
     // `platform` tells the name of the log stream.
-    let subscription = Subscription::new([Category::Platform, Category::Function])
-        .buffering(Buffering::new(1_000, 262_144, Duration::from_millis(25))?);
+    let subscription = Subscription::new([Category::Platform, Category::Function]).buffering(Buffering::new(
+        1_000,
+        262_144,
+        Duration::from_millis(25),
+    )?);
     let flush = settings::flush_strategy(|name| std::env::var(name).ok())?;
     let registered = config.telemetry(subscription).flush(flush).register().await?;
     registered

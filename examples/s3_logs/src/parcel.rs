@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{write::GzEncoder, Compression};
 use uuid::Uuid;
 
 /// A parcel is closed when it has this many bytes, compressed. So it fits into one record of Firehose, which takes 1,000 KiB
@@ -57,7 +57,11 @@ impl Spool {
         open.gzip.write_all(line)?;
         open.gzip.write_all(b"\n")?;
         open.lines += 1;
-        if open.gzip.get_ref().len() >= PARCEL { self.close() } else { Ok(()) }
+        if open.gzip.get_ref().len() >= PARCEL {
+            self.close()
+        } else {
+            Ok(())
+        }
     }
 
     /// Closes the parcel that is still open, so that it can be sent. The oldest ones go if that makes too many.

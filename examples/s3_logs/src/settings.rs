@@ -82,7 +82,10 @@ mod tests {
             assert_eq!(error.to_string(), "set one of LOGS_BUCKET and LOGS_DELIVERY_STREAM");
         }
         let prefix = "logs/".to_owned();
-        assert_eq!(read(&both[..2]).unwrap().destination, Destination::Bucket { name: "b".to_owned(), prefix });
+        assert_eq!(
+            read(&both[..2]).unwrap().destination,
+            Destination::Bucket { name: "b".to_owned(), prefix }
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The extension: keeps what is logged, and sends it when it is time.
 
 use lambda_extension::{
-    Error, Extension, FlushEvent, ShutdownEvent,
     telemetry::{Batch, Event, LogLine, Record},
+    Error, Extension, FlushEvent, ShutdownEvent,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -3,15 +3,15 @@
 use std::{error, fmt, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{engine::general_purpose::STANDARD, Engine};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header::CONTENT_TYPE};
+use http::{header::CONTENT_TYPE, Method, Request, StatusCode};
 use lambda_extension::Error;
 use percent_encoding::utf8_percent_encode;
 use reqsign_aws_v4::{
-    Credential, ECSCredentialProvider, EnvCredentialProvider, RequestSigner, constants::AWS_URI_ENCODE_SET,
+    constants::AWS_URI_ENCODE_SET, Credential, ECSCredentialProvider, EnvCredentialProvider, RequestSigner,
 };
-use reqsign_core::{Context, OsEnv, ProvideCredentialChain, Signer, hash::hex_sha256};
+use reqsign_core::{hash::hex_sha256, Context, OsEnv, ProvideCredentialChain, Signer};
 use reqsign_http_send_reqwest::ReqwestHttpSend;
 use tracing::warn;
 
@@ -126,8 +126,10 @@ impl Sink {
     /// arrives twice overwrites itself.
     fn path(&self, prefix: &str, parcel: &Parcel) -> String {
         let day = parcel.since.split('T').next().unwrap_or_default();
-        let key =
-            format!("{prefix}function={}/date={day}/{}/{}.ndjson.gz", self.function, self.log_stream, parcel.id);
+        let key = format!(
+            "{prefix}function={}/date={day}/{}/{}.ndjson.gz",
+            self.function, self.log_stream, parcel.id
+        );
         let encoded = key.split('/').map(|part| utf8_percent_encode(part, &AWS_URI_ENCODE_SET).to_string());
         encoded.collect::<Vec<_>>().join("/")
     }
@@ -211,7 +213,10 @@ mod tests {
         for (variables, expected) in [
             (&[("LOGS_BUCKET", "b")][..], "https://b.s3.eu-central-1.amazonaws.com"),
             (&[("LOGS_BUCKET", "a.b")], "https://s3.eu-central-1.amazonaws.com/a.b"),
-            (&[("LOGS_BUCKET", "b"), ("AWS_REGION", "cn-north-1")], "https://b.s3.cn-north-1.amazonaws.com.cn"),
+            (
+                &[("LOGS_BUCKET", "b"), ("AWS_REGION", "cn-north-1")],
+                "https://b.s3.cn-north-1.amazonaws.com.cn",
+            ),
             (&[("LOGS_BUCKET", "b"), ("AWS_ENDPOINT_URL", "http://host:1/")], "http://host:1/b"),
             (&[("LOGS_DELIVERY_STREAM", "s")], "https://firehose.eu-central-1.amazonaws.com"),
             (&[("LOGS_DELIVERY_STREAM", "s"), ("AWS_ENDPOINT_URL", "http://host:1/")], "http://host:1"),
