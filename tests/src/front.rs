@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::io::{self, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::BOUND;
 use crate::http::Message;
 
 /// What becomes of a request.
@@ -33,7 +34,8 @@ pub struct Front {
 
 struct Shared {
     fates: Mutex<VecDeque<Fate>>,
-    requests: Mutex<Vec<Message>>,
+    requests: Mutex<Vec<(Fate, Message)>>,
+    came: Condvar,
     answer: Box<dyn Fn(&Message) -> io::Result<Message> + Send + Sync>,
 }
 
@@ -58,6 +60,7 @@ impl Front {
         let shared = Arc::new(Shared {
             fates: Mutex::new(fates.iter().copied().collect()),
             requests: Mutex::default(),
+            came: Condvar::new(),
             answer: Box::new(answer),
         });
         let serving = Arc::clone(&shared);
@@ -70,9 +73,22 @@ impl Front {
         Self { address, shared }
     }
 
-    /// Every request so far, whatever became of it.
-    pub fn requests(&self) -> Vec<Message> {
+    /// Every request so far, with what became of it.
+    pub fn requests(&self) -> Vec<(Fate, Message)> {
         lock(&self.shared.requests).clone()
+    }
+
+    /// Waits until the requests are as they should be, and returns them.
+    ///
+    /// # Panics
+    ///
+    /// When they do not become so in time.
+    pub fn wait_for(&self, done: impl Fn(&[(Fate, Message)]) -> bool) -> Vec<(Fate, Message)> {
+        let requests = lock(&self.shared.requests);
+        let waited = self.shared.came.wait_timeout_while(requests, BOUND, |requests| !done(requests));
+        let (requests, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "these requests are not what was waited for: {requests:?}");
+        requests.clone()
     }
 }
 
@@ -81,8 +97,10 @@ impl Shared {
         let mut reader = BufReader::new(connection);
         let mut gone = false;
         while let Some(request) = Message::read_request(&mut reader)? {
-            lock(&self.requests).push(request.clone());
-            let fate = if gone { Fate::Swallow } else { lock(&self.fates).pop_front().unwrap_or(Fate::Pass) };
+            let next = || lock(&self.fates).pop_front().unwrap_or(Fate::Pass);
+            let fate = if gone { Fate::Swallow } else { next() };
+            lock(&self.requests).push((fate, request.clone()));
+            self.came.notify_all();
             match fate {
                 Fate::Pass => (self.answer)(&request)?.write_to(&mut &*connection)?,
                 Fate::Refuse(status) => empty(status).write_to(&mut &*connection)?,
