@@ -32,11 +32,13 @@ pub struct Front {
     shared: Arc<Shared>,
 }
 
+type Answer = dyn Fn(&Message) -> io::Result<Message> + Send + Sync;
+
 struct Shared {
     fates: Mutex<VecDeque<Fate>>,
     requests: Mutex<Vec<(Fate, Message)>>,
     came: Condvar,
-    answer: Box<dyn Fn(&Message) -> io::Result<Message> + Send + Sync>,
+    answer: Box<Answer>,
 }
 
 impl Front {

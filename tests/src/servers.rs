@@ -52,7 +52,7 @@ impl Server {
         Some(Self { child, address: (Ipv4Addr::LOCALHOST, port).into() })
     }
 
-    /// rotel, an OpenTelemetry collector, which passes on what it gets to this address, by HTTP and uncompressed. `None`, and
+    /// rotel, an OpenTelemetry collector, which passes on what it gets to this address, by HTTP. `None`, and
     /// said so, where `tests/fetch-servers` has not fetched it.
     ///
     /// # Panics
@@ -68,7 +68,7 @@ impl Server {
         let [address, grpc] = free_addresses();
         let mut child = Command::new(program)
             .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-            .args(["--otlp-exporter-compression", "none", "--batch-timeout", "10ms"])
+            .args(["--batch-timeout", "10ms"])
             .args(["--otlp-exporter-endpoint", &format!("http://{behind}")])
             .args(["--otlp-http-endpoint", &address.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()])
             .stdin(Stdio::null())

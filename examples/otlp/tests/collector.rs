@@ -1,10 +1,12 @@
 //! Telemetry on its way through rotel, a real collector, out of a local Lambda that freezes the extension.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use lambda_extension::simulator::{Function, FunctionCall, Report, ShutdownReason, Simulator};
 use lambda_extension_tests::front::{Fate, Front};
 use lambda_extension_tests::http::Message as Http;
@@ -69,7 +71,7 @@ impl Arrived {
     }
 
     fn read_one(&mut self, request: &Http) {
-        let body = &request.body[..];
+        let body = &unpacked(request)[..];
         if request.start_line.starts_with("POST /v1/logs ") {
             for of_one in ExportLogsServiceRequest::decode(body).expect("logs").resource_logs {
                 self.resources.insert(text_of(&of_one.resource.expect("a resource").attributes));
@@ -100,6 +102,16 @@ impl Arrived {
     fn spans_named(&self, name: &str) -> Vec<&Span> {
         self.spans.iter().filter(|span| span.name == name).collect()
     }
+}
+
+/// rotel sends everything compressed.
+fn unpacked(request: &Http) -> Vec<u8> {
+    let mut body = Vec::new();
+    match request.header("content-encoding") {
+        Some("gzip") => drop(GzDecoder::new(&request.body[..]).read_to_end(&mut body).expect("gzip")),
+        _ => body.clone_from(&request.body),
+    }
+    body
 }
 
 fn count(data: &Data) -> u64 {
