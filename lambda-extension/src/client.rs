@@ -1,12 +1,12 @@
 //! The Extensions API as typed calls, for the event loop and for those who need none.
 
-use std::{error::Error as StdError, pin::Pin, time::Duration};
+use std::{error::Error as StdError, fmt, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, HOST},
+    header::{CONTENT_TYPE, HOST},
 };
 
 use crate::{
@@ -289,20 +289,20 @@ impl Client {
         path: &'a str,
         headers: &'a [(&'static str, &'a str)],
         body: Option<Vec<u8>>,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Answer<'a>, ApiError>> + Send + 'a>> {
         Box::pin(self.exchange(method, path, headers, body))
     }
 
-    async fn exchange(
-        &self,
+    async fn exchange<'a>(
+        &'a self,
         method: Method,
-        path: &str,
+        path: &'a str,
         headers: &[(&'static str, &str)],
         body: Option<Vec<u8>>,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<Answer<'a>, ApiError> {
         let address = self.connection.authority();
-        let url = || format!("http://{address}{}{path}", self.prefix);
-        let mut request = Request::builder().method(method).header(HOST, address).header(ACCEPT, "*/*");
+        let url = Url { address, prefix: &self.prefix, path };
+        let mut request = Request::builder().method(method).header(HOST, address);
         request = match self.prefix.as_str() {
             "" => request.uri(path),
             prefix => request.uri(format!("{prefix}{path}")),
@@ -313,16 +313,30 @@ impl Client {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let unsent = |error: hyper::http::Error| ApiError::Broken { url: url(), reason: error.to_string() };
+        let unsent =
+            |error: hyper::http::Error| ApiError::Broken { url: url.to_string(), reason: error.to_string() };
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(unsent)?;
         match self.connection.send(request).await {
             Ok(response) => {
                 let (head, body) = response.into_parts();
-                Ok(Answer { url: url(), status: head.status, headers: head.headers, body })
+                Ok(Answer { url, status: head.status, headers: head.headers, body })
             }
             Err(Failure::Connect(reason)) => Err(ApiError::Connect { address: address.to_owned(), reason }),
-            Err(Failure::Broken(reason)) => Err(ApiError::Broken { url: url(), reason }),
+            Err(Failure::Broken(reason)) => Err(ApiError::Broken { url: url.to_string(), reason }),
         }
+    }
+}
+
+/// Where a call goes, as errors name it.
+struct Url<'a> {
+    address: &'a str,
+    prefix: &'a str,
+    path: &'a str,
+}
+
+impl fmt::Display for Url<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}{}", self.address, self.prefix, self.path)
     }
 }
 
@@ -336,14 +350,14 @@ pub enum Subscribed {
     NotSupported,
 }
 
-struct Answer {
-    url: String,
+struct Answer<'a> {
+    url: Url<'a>,
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
+impl Answer<'_> {
     /// This answer if it has the one status that means success.
     fn expect(self, success: StatusCode) -> Result<Self, ApiError> {
         if self.status == success {
@@ -353,7 +367,7 @@ impl Answer {
         let refusal: Refusal = serde_json::from_slice(&self.body).unwrap_or_default();
         let message = refusal.error_message.unwrap_or_else(|| self.shown_body());
         Err(ApiError::Refused {
-            url: self.url,
+            url: self.url.to_string(),
             status: self.status.as_u16(),
             error_type: refusal.error_type,
             message,
@@ -361,7 +375,11 @@ impl Answer {
     }
 
     fn unreadable(&self, reason: impl ToString) -> ApiError {
-        ApiError::Unreadable { url: self.url.clone(), reason: reason.to_string(), body: self.shown_body() }
+        ApiError::Unreadable {
+            url: self.url.to_string(),
+            reason: reason.to_string(),
+            body: self.shown_body(),
+        }
     }
 
     fn shown_body(&self) -> String {

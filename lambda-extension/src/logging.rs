@@ -2,8 +2,8 @@
 
 use std::{
     env,
-    fmt::{self, Debug, Display},
-    io,
+    fmt::{self, Debug, Display, Write},
+    io, mem,
     time::SystemTime,
 };
 
@@ -14,11 +14,8 @@ use tracing::{
 };
 use tracing_subscriber::{
     field::RecordFields,
-    fmt::{
-        FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
-        format::{DefaultFields, Format, Full, Writer},
-    },
-    registry::LookupSpan,
+    fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter, format::Writer},
+    registry::{LookupSpan, Scope},
 };
 
 use crate::{
@@ -29,7 +26,7 @@ use crate::{
 /// Sends `tracing` events to stderr, one line each, marked with the extension's name:
 ///
 /// ```text
-/// [my-extension]  INFO invocation{request_id=8f60e725-…}:extension{hook="on_flush"}: my_extension: flushed lines=12
+/// [my-extension]  INFO invocation{request_id=8f60e725-…}: extension{hook="on_flush"}: my_extension: flushed lines=12
 /// {"extension":"my-extension","timestamp":"2026-07-28T19:02:11.900Z","level":"INFO","message":"flushed","lines":12,…}
 /// ```
 ///
@@ -43,6 +40,8 @@ pub fn init() {
     init_as(None);
 }
 
+/// Never inlined, or the memory that making the subscriber takes on the stack would be held for the whole life.
+#[inline(never)]
 pub(crate) fn init_as(name: Option<&str>) {
     let name = name.map(ToOwned::to_owned).or_else(config::name_from_env).unwrap_or_default();
     let level = level(env::var("AWS_LAMBDA_LOG_LEVEL").as_deref().unwrap_or_default());
@@ -55,17 +54,13 @@ fn subscriber<W>(name: &str, level: LevelFilter, json: bool, writer: W) -> impl 
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let line = if json {
-        Line::Json { mark: mark::json(name) }
-    } else {
-        // CloudWatch has a time for each line.
-        Line::Text { mark: mark::text(name), format: Format::default().without_time() }
-    };
+    let mark = if json { mark::json(name) } else { mark::text(name) };
+    let format = if json { Format::Json } else { Format::Text };
     tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(writer)
-        .fmt_fields(if json { Fields::Json } else { Fields::Text(DefaultFields::new()) })
-        .event_format(line)
+        .fmt_fields(format)
+        .event_format(Line { mark, format })
         .finish()
 }
 
@@ -79,37 +74,82 @@ fn level(word: &str) -> LevelFilter {
     }
 }
 
-/// How an event becomes a line. One type for both formats, because each instance of the subscriber is 30 kB of code.
-enum Line {
-    Text { mark: String, format: Format<Full, ()> },
-    Json { mark: String },
+#[derive(Clone, Copy)]
+enum Format {
+    Text,
+    Json,
 }
 
-impl<S> FormatEvent<S, Fields> for Line
+/// How an event becomes a line. Written by hand in both formats: the subscriber's own text looks at each character for what could
+/// upset a terminal, which is a quarter of the instructions of an invocation, and no terminal reads a log of Lambda's.
+struct Line {
+    mark: String,
+    format: Format,
+}
+
+impl<S> FormatEvent<S, Format> for Line
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, Fields>,
-        mut line: Writer<'_>,
+        context: &FmtContext<'_, S, Format>,
+        writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mark = match self {
-            Self::Text { mark, format } => {
-                let mut text = String::new();
-                format.format_event(context, Writer::new(&mut text), event)?;
-                // Lambda makes a log line of each line of a text, so each has the mark.
-                return text.split_inclusive('\n').try_for_each(|part| write!(line, "{mark}{part}"));
+        match self.format {
+            Format::Text => self.text(context, writer, event),
+            Format::Json => self.json(context, writer, event),
+        }
+    }
+}
+
+impl Line {
+    fn text<S>(
+        &self,
+        context: &FmtContext<'_, S, Format>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut line = Marked { mark: &self.mark, writer, at_start: true };
+        let metadata = event.metadata();
+        // CloudWatch has a time for each line.
+        write!(line, "{:>5} ", metadata.level())?;
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
+            line.write_str(span.name())?;
+            if let Some(fields) = span.extensions().get::<FormattedFields<Format>>()
+                && !fields.is_empty()
+            {
+                line.write_str("{")?;
+                line.write_str(fields)?;
+                line.write_str("}")?;
             }
-            Self::Json { mark } => mark,
-        };
+            line.write_str(": ")?;
+        }
+        line.write_str(metadata.target())?;
+        line.write_str(": ")?;
+        Text::write(&mut line, event)?;
+        line.write_str("\n")
+    }
+
+    fn json<S>(
+        &self,
+        context: &FmtContext<'_, S, Format>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
         let now = humantime::format_rfc3339_micros(SystemTime::now());
         let metadata = event.metadata();
-        write!(line, "{mark}\"timestamp\":\"{now}\",\"level\":\"{}\"", metadata.level())?;
-        json_fields(&mut line, event)?;
+        write!(line, "{}\"timestamp\":\"{now}\",\"level\":\"{}\"", self.mark, metadata.level())?;
+        Members::write(&mut line, event)?;
         for span in context.event_scope().into_iter().flatten() {
-            if let Some(fields) = span.extensions().get::<FormattedFields<Fields>>() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<Format>>() {
                 line.write_str(fields)?;
             }
         }
@@ -117,34 +157,80 @@ where
     }
 }
 
-/// How the fields of a span are kept until a line needs them.
-enum Fields {
-    Text(DefaultFields),
-    Json,
+/// Lambda makes a log line of each line of a text, so each gets the mark.
+struct Marked<'a, W> {
+    mark: &'a str,
+    writer: W,
+    at_start: bool,
 }
 
-impl<'writer> FormatFields<'writer> for Fields {
+impl<W: Write> Write for Marked<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive('\n') {
+            if mem::replace(&mut self.at_start, part.ends_with('\n')) {
+                self.writer.write_str(self.mark)?;
+            }
+            self.writer.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
+/// How the fields of a span are kept until a line needs them.
+impl<'writer> FormatFields<'writer> for Format {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
         match self {
-            Self::Text(format) => format.format_fields(writer, fields),
-            Self::Json => json_fields(&mut writer, fields),
+            Self::Text => Text::write(&mut writer, fields),
+            Self::Json => Members::write(&mut writer, fields),
         }
     }
 }
 
-/// Writes `,"field":value` for each field.
-fn json_fields(writer: &mut Writer<'_>, fields: impl RecordFields) -> fmt::Result {
-    let mut members = Members { writer, result: Ok(()) };
-    fields.record(&mut members);
-    members.result
+/// Writes the message and `field=value` for each other field.
+struct Text<'a, W> {
+    writer: &'a mut W,
+    first: bool,
+    result: fmt::Result,
 }
 
+impl<'a, W: Write> Text<'a, W> {
+    fn write(writer: &'a mut W, fields: impl RecordFields) -> fmt::Result {
+        let mut text = Self { writer, first: true, result: Ok(()) };
+        fields.record(&mut text);
+        text.result
+    }
+
+    fn field(&mut self, field: &Field, value: &dyn Debug) -> fmt::Result {
+        if !mem::take(&mut self.first) {
+            self.writer.write_str(" ")?;
+        }
+        if field.name() != "message" {
+            self.writer.write_str(field.name())?;
+            self.writer.write_str("=")?;
+        }
+        write!(self.writer, "{value:?}")
+    }
+}
+
+impl<W: Write> Visit for Text<'_, W> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.result = self.result.and_then(|()| self.field(field, value));
+    }
+}
+
+/// Writes `,"field":value` for each field.
 struct Members<'a, 'writer> {
     writer: &'a mut Writer<'writer>,
     result: fmt::Result,
 }
 
-impl Members<'_, '_> {
+impl<'a, 'writer> Members<'a, 'writer> {
+    fn write(writer: &'a mut Writer<'writer>, fields: impl RecordFields) -> fmt::Result {
+        let mut members = Self { writer, result: Ok(()) };
+        fields.record(&mut members);
+        members.result
+    }
+
     fn member(&mut self, field: &Field, value: impl Display) {
         self.result = self.result.and_then(|()| write!(self.writer, ",{}:{value}", quoted(field.name())));
     }
@@ -186,6 +272,15 @@ mod tests {
 
     /// A line for the event, in the span that the event loop makes for an invocation.
     fn line(json: bool, message: &str) -> String {
+        written(json, || {
+            let _invocation = tracing::info_span!("invocation", request_id = "8f60").entered();
+            tracing::info!(lines = 12, half = 0.5, "{message}");
+            tracing::debug!("not written");
+        })
+    }
+
+    /// What is written for the events that `run` makes.
+    fn written(json: bool, run: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
         impl io::Write for Written {
@@ -200,11 +295,7 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let subscriber = subscriber("my-ext", LevelFilter::INFO, json, move || writer.clone());
-        tracing::subscriber::with_default(subscriber, || {
-            let _invocation = tracing::info_span!("invocation", request_id = "8f60").entered();
-            tracing::info!(lines = 12, half = 0.5, "{message}");
-            tracing::debug!("not written");
-        });
+        tracing::subscriber::with_default(subscriber, run);
         let bytes = written.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -214,6 +305,19 @@ mod tests {
         let line = line(false, "flushed \"all\"");
         assert!(line.starts_with("[my-ext]  INFO invocation{request_id=\"8f60\"}: "), "{line}");
         assert!(line.ends_with("flushed \"all\" lines=12 half=0.5\n"), "{line}");
+    }
+
+    #[test]
+    fn spans_stand_in_a_line_from_the_outermost_on() {
+        let line = written(false, || {
+            let _invocation = tracing::info_span!("invocation", request_id = %"8f60").entered();
+            let _hook = tracing::info_span!("extension").entered();
+            tracing::warn!(reason = "none", "late");
+        });
+        assert_eq!(
+            line,
+            "[my-ext]  WARN invocation{request_id=8f60}: extension: lambda_extension::logging::tests: late reason=\"none\"\n"
+        );
     }
 
     #[test]

@@ -136,6 +136,9 @@ pub enum Runtime {
 
 /// Tokio's runtime for an extension that shares a fraction of a core with the function. Not made by `build`, which brings
 /// the scheduler for many threads into every program, and with it all of libm, for one `pow`.
+///
+/// Never inlined, or the memory that making it takes on the stack would be held for the whole life.
+#[inline(never)]
 pub fn current_thread() -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_io()

@@ -1,6 +1,6 @@
 //! The paths, headers and bodies of Lambda's APIs for extensions: plain data, no I/O.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +128,9 @@ pub(crate) enum Polled {
 /// The body of an event of either type: one pass over it, and half the code of one for each.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct EventBody {
-    event_type: String,
+struct EventBody<'a> {
+    #[serde(borrow)]
+    event_type: Cow<'a, str>,
     #[serde(default, deserialize_with = "lenient_ms")]
     deadline_ms: u64,
     #[serde(default)]
@@ -145,7 +146,7 @@ struct EventBody {
 pub(crate) fn read_event(body: &[u8], read: Deadline) -> Result<Polled, serde_json::Error> {
     let EventBody { event_type, deadline_ms, request_id, invoked_function_arn, tracing, shutdown_reason } =
         serde_json::from_slice(body)?;
-    Ok(match event_type.as_str() {
+    Ok(match &*event_type {
         "INVOKE" => Polled::Event(NextEvent::Invoke(InvokeEvent {
             request_id,
             deadline_ms,
@@ -156,7 +157,7 @@ pub(crate) fn read_event(body: &[u8], read: Deadline) -> Result<Polled, serde_js
         "SHUTDOWN" => {
             Polled::Event(NextEvent::Shutdown(ShutdownEvent { shutdown_reason, deadline_ms, read }))
         }
-        _ => Polled::Unknown(event_type),
+        _ => Polled::Unknown(event_type.into_owned()),
     })
 }
 

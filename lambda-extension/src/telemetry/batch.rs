@@ -2,9 +2,6 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use bytes::Bytes;
-use serde_json::value::RawValue;
-
 use crate::{
     clock::{self, Bound, bounded},
     flush::Ended,
@@ -50,11 +47,16 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Batch {
-    cut: Arc<Cut>,
-    filter: Option<Arc<Filter>>,
-    /// Where in the sequence of invocations the batch begins.
-    correlation: Correlation,
+    contents: Arc<Contents>,
     bound: Bound,
+}
+
+/// The events that are for the extension, and to which invocation they belong.
+#[derive(Debug)]
+struct Contents {
+    cut: Cut,
+    /// Where the sequence of invocations stands, from the event with this index on. The first is for index 0.
+    turns: Vec<(usize, Correlation)>,
 }
 
 /// What of a batch is for the extension: the loop subscribes to `platform` for itself, and the extension's own log lines would
@@ -70,9 +72,9 @@ impl Filter {
         Self { wanted, own: Mark::new(name) }
     }
 
-    fn passes(&self, head: &Head<'_>, kind: &str) -> bool {
+    fn passes(&self, head: Head<'_>, kind: &str) -> bool {
         let Some(category) = category(kind) else { return true };
-        let own = || head.record.is_some_and(|record| self.own.is_on(record.get()));
+        let own = || head.record().is_some_and(|record| self.own.is_on(record));
         self.wanted.contains(category) && !(category == Category::Extension && own())
     }
 }
@@ -82,26 +84,37 @@ impl Batch {
     /// this extension logged itself; this one has everything.
     #[must_use]
     pub fn from_json(body: impl Into<Vec<u8>>) -> Self {
-        Self::new(Cut::array(Bytes::from(body.into())), None)
+        Self::received(Cut::array(body.into()), None, &mut Correlation::default()).0
     }
 
-    pub(crate) fn new(cut: Cut, filter: Option<Arc<Filter>>) -> Self {
-        Self { cut: Arc::new(cut), filter, correlation: Correlation::default(), bound: Bound::default() }
-    }
-
-    /// Puts the batch into the sequence of batches, and gives what it says about the lifecycle.
-    pub(crate) fn follow(&mut self, correlation: &mut Correlation) -> Vec<Sign> {
-        self.correlation = correlation.clone();
-        let signs = (0..self.cut.len()).filter_map(|index| {
-            let head = self.cut.head(index)?;
-            sign(&head, &kind(&head), correlation)
+    /// Puts a batch into the sequence of batches, takes out what is not for the extension, and gives what it says about the
+    /// lifecycle.
+    pub(crate) fn received(
+        mut cut: Cut,
+        filter: Option<&Filter>,
+        correlation: &mut Correlation,
+    ) -> (Self, Vec<Sign>) {
+        let mut turns = vec![(0, correlation.clone())];
+        let mut signs = Vec::new();
+        let mut kept = 0;
+        cut.retain(|head| {
+            let passes = head.is_none_or(|head| {
+                let kind = head.kind();
+                if kind.starts_with("platform.") {
+                    signs.extend(sign(head, &kind, correlation));
+                    turns.push((kept, correlation.clone()));
+                }
+                filter.is_none_or(|filter| filter.passes(head, &kind))
+            });
+            kept += usize::from(passes);
+            passes
         });
-        signs.collect()
+        (Self { contents: Arc::new(Contents { cut, turns }), bound: Bound::default() }, signs)
     }
 
     /// The events, one after another.
     pub fn events(&self) -> Events<'_> {
-        Events { batch: self, next: 0, correlation: self.correlation.clone() }
+        Events { contents: &self.contents, next: 0, turn: 0 }
     }
 
     /// The events independent of the batch, for tasks and combinators that cannot take borrowed ones. Allocates.
@@ -112,31 +125,25 @@ impl Batch {
     /// How many events [`events`](Self::events) gives.
     #[must_use]
     pub fn len(&self) -> usize {
-        (0..self.cut.len()).filter(|index| self.passes(*index)).count()
+        self.contents.cut.len()
     }
 
     /// Whether [`events`](Self::events) gives none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !(0..self.cut.len()).any(|index| self.passes(index))
+        self.len() == 0
     }
 
     /// Whether all that [`events`](Self::events) gives was written by extensions.
     pub(crate) fn is_from_extensions_only(&self) -> bool {
-        (0..self.cut.len())
-            .filter(|index| self.passes(*index))
-            .all(|index| self.cut.head(index).is_some_and(|head| kind(&head) == "extension"))
+        let cut = &self.contents.cut;
+        (0..cut.len()).all(|index| cut.head(index).is_some_and(|head| head.kind() == "extension"))
     }
 
     /// The body as it was sent, with all that [`events`](Self::events) leaves out.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.cut.bytes()
-    }
-
-    fn passes(&self, index: usize) -> bool {
-        let Some(filter) = &self.filter else { return true };
-        self.cut.head(index).is_none_or(|head| filter.passes(&head, &kind(&head)))
+        self.contents.cut.bytes()
     }
 }
 
@@ -145,60 +152,62 @@ bounded!(Batch);
 /// The events of a [`Batch`].
 #[derive(Clone, Debug)]
 pub struct Events<'a> {
-    batch: &'a Batch,
+    contents: &'a Contents,
     next: usize,
-    correlation: Correlation,
+    /// Which of the turns holds.
+    turn: usize,
+}
+
+impl<'a> Events<'a> {
+    /// Where the sequence of invocations stands at the event with this index.
+    fn correlation(&mut self, index: usize) -> &'a Correlation {
+        let turns = &self.contents.turns;
+        while turns.get(self.turn + 1).is_some_and(|(from, _)| *from <= index) {
+            self.turn += 1;
+        }
+        &turns[self.turn].1
+    }
 }
 
 impl<'a> Iterator for Events<'a> {
     type Item = Event<'a>;
 
     fn next(&mut self) -> Option<Event<'a>> {
-        let cut: &'a Cut = &self.batch.cut;
-        while self.next < cut.len() {
-            let index = self.next;
-            self.next += 1;
-            let Some(head) = cut.head(index) else {
-                let bytes = Cow::Borrowed(cut.raw(index));
-                return Some(Event::new(cut, index, Cow::Borrowed(""), Record::Malformed(bytes), None));
-            };
-            let kind = kind(&head);
-            sign(&head, &kind, &mut self.correlation);
-            if self.batch.filter.as_ref().is_some_and(|filter| !filter.passes(&head, &kind)) {
-                continue;
-            }
-            let time = text(head.time);
-            let invocation = if kind == "function" { self.correlation.of(&time) } else { None };
-            return Some(Event::new(cut, index, time, Record::read(kind, head.record), invocation));
+        let cut = &self.contents.cut;
+        let index = self.next;
+        if index == cut.len() {
+            return None;
         }
-        None
+        self.next += 1;
+        let Some(head) = cut.head(index) else {
+            let bytes = Cow::Borrowed(cut.raw(index));
+            return Some(Event::new(cut, index, Cow::Borrowed(""), Record::Malformed(bytes), None));
+        };
+        let (time, kind) = (head.time(), head.kind());
+        let invocation = if kind == "function" { self.correlation(index).of(&time) } else { None };
+        Some(Event::new(cut, index, time, Record::read(kind, head.record()), invocation))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.contents.cut.len() - self.next;
+        (left, Some(left))
     }
 }
 
-fn text<'a>(raw: Option<&'a RawValue>) -> Cow<'a, str> {
-    raw.and_then(|raw| Cow::from_raw(raw.get())).unwrap_or_default()
-}
-
-fn kind<'a>(head: &Head<'a>) -> Cow<'a, str> {
-    match head.kind.map(RawValue::get) {
-        // Nearly all of them, and asked for several times each.
-        Some(r#""function""#) => Cow::Borrowed("function"),
-        _ => text(head.kind),
-    }
-}
+impl ExactSizeIterator for Events<'_> {}
 
 /// What an event says about the lifecycle, if anything.
-fn sign(head: &Head<'_>, kind: &str, correlation: &mut Correlation) -> Option<Sign> {
-    let record = head.record?.get();
+fn sign(head: Head<'_>, kind: &str, correlation: &mut Correlation) -> Option<Sign> {
+    let record = head.record()?;
     match kind {
         "platform.start" => {
             let start = PlatformStart::from_raw(record)?;
-            correlation.started(start.request_id.as_deref()?, &text(head.time));
+            correlation.started(start.request_id.as_deref()?, &head.time());
             None
         }
         "platform.runtimeDone" => {
             let request_id = PlatformRuntimeDone::from_raw(record)?.request_id?;
-            let time = text(head.time);
+            let time = head.time();
             correlation.done(&request_id, &time);
             let time_ms = event::timestamp(&time).and_then(clock::since_epoch_ms);
             Some(Sign::RuntimeDone(Ended { request_id: request_id.into_owned().into(), time_ms }))
@@ -231,8 +240,7 @@ mod tests {
         let mut correlation = Correlation::new(overlapping);
         let mut lines = Vec::new();
         for body in bodies {
-            let mut batch = Batch::new(Cut::array(Bytes::copy_from_slice(body.as_bytes())), None);
-            batch.follow(&mut correlation);
+            let (batch, _) = Batch::received(Cut::array(body.as_bytes().to_vec()), None, &mut correlation);
             for event in batch.events() {
                 if let Record::Function(line) | Record::Extension(line) = &event.record {
                     lines.push((
@@ -371,7 +379,8 @@ mod tests {
         events.push(event(1, "function", own[0]));
         events.push(start(1, "A"));
         let body = batch(&events);
-        let batch = Batch::new(Cut::array(Bytes::from(body.clone())), Some(Arc::new(filter)));
+        let cut = Cut::array(body.clone().into_bytes());
+        let (batch, _) = Batch::received(cut, Some(&filter), &mut Correlation::default());
         let kept: Vec<_> =
             batch.events().map(|event| String::from_utf8_lossy(event.raw()).into_owned()).collect();
         assert_eq!(kept, [&records[own.len()..], &events[records.len()..=records.len()]].concat());

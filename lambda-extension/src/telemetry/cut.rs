@@ -1,95 +1,82 @@
 //! Cutting a batch into its events where it lies, so that one broken event costs none of its neighbours.
 
-use std::{fmt, ops::Range, sync::OnceLock};
-
-use bytes::Bytes;
-use self_cell::self_cell;
-use serde_json::value::RawValue;
+use std::{fmt, ops::Range, str};
 
 use crate::telemetry::{
-    head::{Head, text},
+    body::{Body, Place},
+    head::{Fields, Head},
     pieces::{self, trim},
+    scan::Scanner,
 };
 
-type Heads<'a> = Vec<Head<'a>>;
-
-self_cell! {
-    /// The body of a batch with the heads that point into it.
-    pub(crate) struct Whole {
-        owner: Bytes,
-        #[covariant]
-        dependent: Heads,
-    }
-}
+/// How large an event is that is not a long one, in bytes.
+const USUAL_SIZE: usize = 128;
 
 /// A batch cut into events.
-pub(crate) enum Cut {
-    /// A JSON array, as it should be: read in one pass.
-    Whole {
-        whole: Whole,
-        /// Where each event lies, found when somebody asks for it.
-        ranges: OnceLock<Vec<Range<usize>>>,
-    },
-    /// Anything else: pieces, each of which may or may not be an event.
-    Pieces { bytes: Bytes, ranges: Vec<Range<usize>> },
+pub(crate) struct Cut {
+    body: Body,
+    events: Vec<Element>,
+}
+
+/// Where an event lies, and its fields; `None` if it is no JSON.
+struct Element {
+    place: Place,
+    fields: Option<Fields>,
 }
 
 impl Cut {
     /// Cuts a JSON array of events. Whatever else it may be is cut as if it were one, and nothing is left out.
-    pub(crate) fn array(bytes: Bytes) -> Self {
-        // As text, because what is skipped would not be checked for UTF-8 otherwise.
-        match Whole::try_new_or_recover(bytes, |bytes| serde_json::from_str(text(bytes)?)) {
-            Ok(whole) => Self::Whole { whole, ranges: OnceLock::new() },
-            Err((bytes, _)) => {
-                let ranges = pieces::of(&bytes);
-                Self::Pieces { bytes, ranges }
-            }
+    pub(crate) fn array(body: Vec<u8>) -> Self {
+        let body = Body::new(body);
+        let whole = match &body {
+            Body::Text(text) => whole(text),
+            Body::Bytes(_) => None,
+        };
+        match whole {
+            Some(events) => Self { body, events },
+            None => Self::pieces(body, pieces::of),
         }
     }
 
     /// Cuts events that stand one a line.
-    pub(crate) fn lines(bytes: Bytes) -> Self {
-        let mut ranges = Vec::new();
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]) {
-            let range = trim(&bytes, start..end);
-            if !range.is_empty() {
-                ranges.push(range);
-            }
-            start = end + 1;
-        }
-        Self::Pieces { bytes, ranges }
+    pub(crate) fn lines(body: Vec<u8>) -> Self {
+        Self::pieces(Body::new(body), lines)
     }
 
-    pub(crate) fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Whole { whole, .. } => whole.borrow_owner(),
-            Self::Pieces { bytes, .. } => bytes,
-        }
+    /// Pieces, each of which may or may not be an event.
+    fn pieces(body: Body, cut: fn(&[u8]) -> Vec<Range<usize>>) -> Self {
+        let bytes = body.bytes();
+        let element = |range: Range<usize>| Element {
+            fields: fields(&bytes[range.clone()], range.start),
+            place: Place::new(range),
+        };
+        let events = cut(bytes).into_iter().map(element).collect();
+        Self { body, events }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.body.bytes()
     }
 
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Whole { whole, .. } => whole.borrow_dependent().len(),
-            Self::Pieces { ranges, .. } => ranges.len(),
-        }
+        self.events.len()
+    }
+
+    /// Leaves out the events for which this is false; their bytes stay where they are. `None` is what is no JSON.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(Option<Head<'_>>) -> bool) {
+        let Self { body, events } = self;
+        events.retain(|element| keep(element.fields.as_ref().map(|fields| Head::new(body, fields))));
     }
 
     /// The fields of an event. `None` if it is no JSON.
     pub(crate) fn head(&self, index: usize) -> Option<Head<'_>> {
-        match self {
-            Self::Whole { whole, .. } => Some(whole.borrow_dependent()[index]),
-            Self::Pieces { bytes, ranges } => Head::read(&bytes[ranges[index].clone()]),
-        }
+        let fields = self.events[index].fields.as_ref()?;
+        Some(Head::new(&self.body, fields))
     }
 
     /// An event as it was sent.
     pub(crate) fn raw(&self, index: usize) -> &[u8] {
-        let range = match self {
-            Self::Whole { whole, ranges } => &ranges.get_or_init(|| ranges_of(whole.borrow_owner()))[index],
-            Self::Pieces { ranges, .. } => &ranges[index],
-        };
-        &self.bytes()[range.clone()]
+        &self.bytes()[self.events[index].place.range()]
     }
 }
 
@@ -99,16 +86,43 @@ impl fmt::Debug for Cut {
     }
 }
 
-/// Where the elements of a JSON array lie.
-fn ranges_of(array: &[u8]) -> Vec<Range<usize>> {
-    let elements: Vec<&RawValue> =
-        text(array).and_then(serde_json::from_str).expect("it was read as an array before");
-    let origin = array.as_ptr() as usize;
-    let range = |element: &RawValue| {
-        let start = element.get().as_ptr() as usize - origin;
-        start..start + element.get().len()
-    };
-    elements.into_iter().map(range).collect()
+/// The events of a body that is a JSON array, as it should be.
+fn whole(text: &str) -> Option<Vec<Element>> {
+    let mut scanner = Scanner::new(text);
+    let mut events = Vec::with_capacity(text.len() / USUAL_SIZE);
+    scanner.expect(b'[')?;
+    while scanner.peek()? != b']' {
+        if !events.is_empty() {
+            scanner.expect(b',')?;
+            scanner.peek()?;
+        }
+        let start = scanner.at();
+        let fields = Some(Fields::scan(&mut scanner)?);
+        events.push(Element { place: Place::new(start..scanner.at()), fields });
+    }
+    scanner.expect(b']')?;
+    scanner.is_over().then_some(events)
+}
+
+/// The fields of a piece that lies so many bytes into the body.
+fn fields(piece: &[u8], start: usize) -> Option<Fields> {
+    let mut scanner = Scanner::new(str::from_utf8(piece).ok()?);
+    let fields = Fields::scan(&mut scanner)?;
+    scanner.is_over().then(|| fields.further(start))
+}
+
+/// The lines that are not empty.
+fn lines(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]) {
+        let line = trim(bytes, start..end);
+        if !line.is_empty() {
+            lines.push(line);
+        }
+        start = end + 1;
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -116,7 +130,7 @@ mod tests {
     use super::*;
 
     fn cut(body: &[u8]) -> Vec<String> {
-        let cut = Cut::array(Bytes::copy_from_slice(body));
+        let cut = Cut::array(body.to_vec());
         (0..cut.len()).map(|index| String::from_utf8_lossy(cut.raw(index)).into_owned()).collect()
     }
 
@@ -147,10 +161,10 @@ mod tests {
 
     #[test]
     fn bad_utf_8_is_a_piece_of_its_own() {
-        let cut = Cut::array(Bytes::from_static(b"[{\"record\":\"\xff\"},{\"record\":1}]"));
+        let cut = Cut::array(b"[{\"record\":\"\xff\"},{\"record\":1}]".to_vec());
         assert_eq!(cut.len(), 2);
         assert!(cut.head(0).is_none());
-        assert_eq!(cut.head(1).unwrap().record.unwrap().get(), "1");
+        assert_eq!(cut.head(1).unwrap().record().unwrap(), "1");
     }
 
     #[test]
@@ -168,13 +182,11 @@ mod tests {
 
     #[test]
     fn the_fields_are_found_in_any_order_and_however_their_keys_are_written() {
-        let cut = Cut::array(Bytes::from_static(
-            br#"[{"record":{"type":"x"},"more":[{}],"t\u0079pe":"function"}]"#,
-        ));
+        let cut = Cut::array(br#"[{"record":{"type":"x"},"more":[{}],"t\u0079pe":"function"}]"#.to_vec());
         let head = cut.head(0).unwrap();
-        assert_eq!(head.kind.unwrap().get(), r#""function""#);
-        assert_eq!(head.record.unwrap().get(), r#"{"type":"x"}"#);
-        assert!(head.time.is_none());
+        assert_eq!(head.kind(), "function");
+        assert_eq!(head.record().unwrap(), r#"{"type":"x"}"#);
+        assert!(head.time().is_empty());
     }
 
     #[test]
@@ -182,7 +194,7 @@ mod tests {
         for body in
             [&b"[{\"more\":\"\xff\",\"record\":1},{\"record\":2}]"[..], b"[[\"\xff\"],{\"record\":2}]"]
         {
-            let cut = Cut::array(Bytes::from_static(body));
+            let cut = Cut::array(body.to_vec());
             assert_eq!((cut.len(), cut.raw(1)), (2, &b"{\"record\":2}"[..]));
             assert!(cut.head(0).is_none());
         }
@@ -199,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_is_json_and_no_event_is_not_malformed() {
-        let cut = Cut::array(Bytes::from_static(br#"[1e999,"\ud800",{"\ud800":1},{"record":1}]"#));
+        let cut = Cut::array(br#"[1e999,"\ud800",{"\ud800":1},{"record":1}]"#.to_vec());
         assert_eq!(cut.len(), 4);
         assert!((0..4).all(|index| cut.head(index).is_some()));
     }
@@ -225,7 +237,7 @@ mod tests {
             format!("[{}{}", repeated(",{\"time\":\"a\""), repeated("}")),
             format!("{half}1,{}", "]".repeat(1 << 19)),
         ] {
-            let cut = Cut::array(Bytes::from(body.clone()));
+            let cut = Cut::array(body.clone().into_bytes());
             let kept: usize = (0..cut.len()).map(|index| cut.raw(index).len()).sum();
             assert!(kept <= body.len());
         }
@@ -234,7 +246,7 @@ mod tests {
 
     #[test]
     fn lines_are_cut_at_line_ends() {
-        let cut = Cut::lines(Bytes::from_static(b"{\"a\":1}\r\n\n{\"b\":2}"));
+        let cut = Cut::lines(b"{\"a\":1}\r\n\n{\"b\":2}".to_vec());
         assert_eq!((cut.raw(0), cut.raw(1), cut.len()), (&b"{\"a\":1}"[..], &b"{\"b\":2}"[..], 2));
     }
 }

@@ -1,106 +1,141 @@
 //! The fields of an event, found but not read.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+use crate::telemetry::{
+    body::{Body, Place},
+    lenient::FromRaw,
+    scan::Scanner,
 };
-use serde_json::value::RawValue;
 
-/// The three fields of an event, as they lie in the batch.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where the three fields of an event lie; nowhere if they are missing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) time: Place,
+    pub(crate) kind: Place,
+    pub(crate) record: Place,
+}
+
+impl Fields {
+    /// Scans what may be an event; `None` if it is no JSON.
+    pub(crate) fn scan(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let start = scanner.at();
+        Self::as_lambda_writes(scanner).or_else(|| {
+            scanner.return_to(start);
+            Self::in_any_form(scanner)
+        })
+    }
+
+    /// An event in the form that Lambda has for all of them, which leaves nothing to look for.
+    fn as_lambda_writes(scanner: &mut Scanner<'_>) -> Option<Self> {
+        scanner.literally(r#"{"time":"#)?;
+        let time = scanner.value()?;
+        scanner.literally(r#","type":"#)?;
+        let kind = scanner.value()?;
+        scanner.literally(r#","record":"#)?;
+        let record = scanner.value()?;
+        scanner.literally("}")?;
+        Some(Self { time: Place::new(time), kind: Place::new(kind), record: Place::new(record) })
+    }
+
+    /// JSON that is no object has no fields. Where a field stands twice, the last one counts, as with every reader of JSON.
+    fn in_any_form(scanner: &mut Scanner<'_>) -> Option<Self> {
+        let mut fields = Self::default();
+        if scanner.peek()? != b'{' {
+            scanner.value()?;
+            return Some(fields);
+        }
+        scanner.expect(b'{')?;
+        if scanner.peek()? == b'}' {
+            scanner.expect(b'}')?;
+            return Some(fields);
+        }
+        loop {
+            let key = scanner.key()?;
+            let value = Place::new(scanner.value()?);
+            match name(key) {
+                Name::Time => fields.time = value,
+                Name::Type => fields.kind = value,
+                Name::Record => fields.record = value,
+                Name::Other => {}
+            }
+            if scanner.peek()? == b'}' {
+                scanner.expect(b'}')?;
+                return Some(fields);
+            }
+            scanner.expect(b',')?;
+        }
+    }
+
+    /// The same fields of an event that lies so many bytes further on.
+    pub(crate) fn further(self, bytes: usize) -> Self {
+        Self {
+            time: self.time.further(bytes),
+            kind: self.kind.further(bytes),
+            record: self.record.further(bytes),
+        }
+    }
+}
+
+/// The fields of an event in its batch.
+#[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {
-    pub(crate) time: Option<&'a RawValue>,
-    pub(crate) kind: Option<&'a RawValue>,
-    pub(crate) record: Option<&'a RawValue>,
+    body: &'a Body,
+    fields: &'a Fields,
 }
 
 impl<'a> Head<'a> {
-    /// The fields of what may be an event; `None` if it is no JSON. JSON that this reader cannot represent, such as a key with
-    /// half a surrogate pair, is still JSON: it has no fields.
-    pub(crate) fn read(piece: &'a [u8]) -> Option<Self> {
-        let text = text(piece).ok()?;
-        serde_json::from_str(text).ok().or_else(|| is_json(piece).then(Head::default))
-    }
-}
-
-/// The bytes as text, as an error of JSON if they are none: what a JSON reader skips it does not check for UTF-8.
-pub(crate) fn text(bytes: &[u8]) -> Result<&str, serde_json::Error> {
-    std::str::from_utf8(bytes).map_err(Error::custom)
-}
-
-pub(crate) fn is_json(piece: &[u8]) -> bool {
-    text(piece).and_then(serde_json::from_str::<IgnoredAny>).is_ok()
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(HeadVisitor)
-    }
-}
-
-/// Reads any JSON value: what is no object has no fields, and that is all.
-struct HeadVisitor;
-
-impl<'de> Visitor<'de> for HeadVisitor {
-    type Value = Head<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
+    pub(crate) fn new(body: &'a Body, fields: &'a Fields) -> Self {
+        Self { body, fields }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
-        let mut head = Head::default();
-        while let Some(key) = map.next_key()? {
-            match key {
-                Key::Time => head.time = Some(map.next_value()?),
-                Key::Type => head.kind = Some(map.next_value()?),
-                Key::Record => head.record = Some(map.next_value()?),
-                Key::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+    /// When it happened, as it was sent; empty if that is missing.
+    pub(crate) fn time(self) -> Cow<'a, str> {
+        text(self.json(self.fields.time))
+    }
+
+    /// Its type; empty if that is missing.
+    pub(crate) fn kind(self) -> Cow<'a, str> {
+        match self.json(self.fields.kind) {
+            // Nearly all of them.
+            Some(r#""function""#) => Cow::Borrowed("function"),
+            kind => text(kind),
         }
-        Ok(head)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Head<'de>, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Head::default())
+    /// Its record, as JSON text.
+    pub(crate) fn record(self) -> Option<&'a str> {
+        self.json(self.fields.record)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Head<'de>, E> {
-        Ok(Head::default())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Head<'de>, E> {
-        Ok(Head::default())
+    fn json(self, field: Place) -> Option<&'a str> {
+        if field.is_empty() { None } else { self.body.text(field) }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Key {
+fn text(json: Option<&str>) -> Cow<'_, str> {
+    json.and_then(Cow::from_raw).unwrap_or_default()
+}
+
+enum Name {
     Time,
     Type,
     Record,
-    #[serde(other)]
     Other,
+}
+
+/// Which field a key names. Lambda escapes no letter in a key, and JSON would allow it.
+fn name(key: &str) -> Name {
+    match key {
+        r#""time""# => Name::Time,
+        r#""type""# => Name::Type,
+        r#""record""# => Name::Record,
+        escaped if escaped.contains('\\') => match Cow::from_raw(escaped).as_deref() {
+            Some("time") => Name::Time,
+            Some("type") => Name::Type,
+            Some("record") => Name::Record,
+            _ => Name::Other,
+        },
+        _ => Name::Other,
+    }
 }

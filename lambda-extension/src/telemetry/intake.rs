@@ -91,8 +91,7 @@ impl Sender {
         if cut.len() == 0 {
             return;
         }
-        let mut batch = Batch::new(cut, Some(Arc::clone(&self.filter)));
-        let signs = batch.follow(&mut self.correlation());
+        let (batch, signs) = Batch::received(cut, Some(&self.filter), &mut self.correlation());
         let size = batch.as_bytes().len();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await

@@ -31,7 +31,9 @@ impl<'a, T: FromRaw<'a>> FromRaw<'a> for Option<T> {
 impl<'de: 'a, 'a> FromRaw<'de> for Cow<'a, str> {
     fn from_raw(raw: &'de str) -> Option<Self> {
         match raw.as_bytes().first()? {
-            b'"' if raw.contains('\\') => serde_json::from_str(raw).ok().map(Cow::Owned),
+            b'"' if memchr::memchr(b'\\', raw.as_bytes()).is_some() => {
+                serde_json::from_str(raw).ok().map(Cow::Owned)
+            }
             b'"' => Some(Cow::Borrowed(&raw[1..raw.len() - 1])),
             b'{' | b'[' | b'n' => None,
             _ => Some(Cow::Borrowed(raw)),

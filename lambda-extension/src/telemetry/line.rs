@@ -2,7 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserializer, de::Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        Visitor,
+        value::{BorrowedStrDeserializer, Error, MapDeserializer},
+    },
+};
 use serde_json::value::RawValue;
 
 /// What a function or an extension wrote: one line of text, or one JSON object where the function's log format is JSON. Both
@@ -17,8 +23,12 @@ pub enum LogLine<'a> {
 }
 
 impl<'a> LogLine<'a> {
-    pub(crate) fn read(record: &'a RawValue) -> Self {
-        Text::read(record).map_or(Self::Json(Cow::Borrowed(record)), Self::Text)
+    /// The record of a line. `None` if it is no JSON, which it is where it comes from.
+    pub(crate) fn read(record: &'a str) -> Option<Self> {
+        match Text::read(record) {
+            Some(text) => Some(Self::Text(text)),
+            None => json(record).map(|json| Self::Json(Cow::Borrowed(json))),
+        }
     }
 
     /// The line as JSON, as it was sent: a text line in its quotes.
@@ -36,6 +46,20 @@ impl<'a> LogLine<'a> {
             Self::Json(json) => LogLine::Json(Cow::Owned(json.into_owned())),
         }
     }
+}
+
+/// The name under which serde_json hands itself what it has read for a `RawValue`.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+/// JSON text that was scanned before, as serde_json's type for it. That gives it only to its own reader, which would scan the
+/// text again; so it is handed over as that reader does. Should serde_json change how, the text is read again.
+fn json(text: &str) -> Option<&RawValue> {
+    handed_over(text).or_else(|| serde_json::from_str(text).ok())
+}
+
+fn handed_over(text: &str) -> Option<&RawValue> {
+    let value = [(RAW_VALUE, BorrowedStrDeserializer::<Error>::new(text))];
+    <&RawValue>::deserialize(MapDeserializer::new(value.into_iter())).ok()
 }
 
 /// A line of text, as the JSON string it is delivered as.
@@ -58,8 +82,7 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// The record as text, if it is a JSON string.
-    pub(crate) fn read(record: &'a RawValue) -> Option<Self> {
-        let raw = record.get();
+    pub(crate) fn read(raw: &'a str) -> Option<Self> {
         raw.starts_with('"').then_some(Self { raw: Cow::Borrowed(raw) })
     }
 
@@ -129,14 +152,18 @@ mod tests {
             (r#""\udd80\ud83e""#, "\u{FFFD}\u{FFFD}"),
             (r#""퟿ stays\n""#, "\u{D7FF} stays\n"),
         ] {
-            let json: &RawValue = serde_json::from_str(raw).unwrap();
-            assert_eq!(Text::read(json).unwrap().to_str(), text, "{raw}");
+            assert_eq!(Text::read(raw).unwrap().to_str(), text, "{raw}");
         }
     }
 
     #[test]
+    fn json_is_not_scanned_again() {
+        let text = r#"{"level": "INFO"}"#;
+        assert!(handed_over(text).is_some_and(|json| std::ptr::eq(json.get(), text)));
+    }
+
+    #[test]
     fn text_without_escapes_is_borrowed() {
-        let json: &RawValue = serde_json::from_str(r#""plain""#).unwrap();
-        assert!(matches!(Text::read(json).unwrap().to_str(), Cow::Borrowed("plain")));
+        assert!(matches!(Text::read(r#""plain""#).unwrap().to_str(), Cow::Borrowed("plain")));
     }
 }

@@ -196,9 +196,9 @@ impl Server {
 
     /// The whole body; `None` if it breaks off, or is too large. Then it is read all the same: who does not get rid of a
     /// batch does not wait for the answer either, and delivers it again.
-    async fn read(&self, mut body: Incoming) -> Option<Bytes> {
+    async fn read(&self, mut body: Incoming) -> Option<Vec<u8>> {
         let announced = body.size_hint().lower() as usize;
-        let mut whole = Some(BytesMut::with_capacity(if announced > self.max_body { 0 } else { announced }));
+        let mut whole = Some(Vec::with_capacity(if announced > self.max_body { 0 } else { announced }));
         while let Some(frame) = body.frame().await {
             let data = frame.ok()?.into_data().unwrap_or_default();
             whole = whole.filter(|whole| whole.len() + data.len() <= self.max_body);
@@ -206,7 +206,7 @@ impl Server {
                 whole.extend_from_slice(&data);
             }
         }
-        whole.map(BytesMut::freeze)
+        whole
     }
 
     /// One event a line, for as long as the connection lasts. What has come is handed on whenever no more is there to read.
@@ -224,7 +224,7 @@ impl Server {
             };
             if complete > 0 {
                 pace.answering();
-                self.sender.send(Cut::lines(buffer.split_to(complete).freeze())).await;
+                self.sender.send(Cut::lines(buffer.split_to(complete).into())).await;
             }
             pace.over();
             if !buffer.is_empty() {

@@ -1,6 +1,7 @@
 //! Telemetry: what the function, Lambda and other extensions have to say.
 
 pub(crate) mod batch;
+mod body;
 mod connections;
 mod correlation;
 pub(crate) mod cut;
@@ -15,6 +16,7 @@ pub(crate) mod mark;
 mod pace;
 mod pieces;
 mod record;
+mod scan;
 pub(crate) mod sign;
 pub(crate) mod stream;
 pub(crate) mod subscription;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::telemetry::head::is_json;
+use crate::telemetry::scan;
 
 /// The keys an event may begin with, in their quotes. Inside of a string those would be escaped, so where a brace and a comma
 /// stand before one it begins an event, or an object in an array of a JSON line.
@@ -43,7 +43,7 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Range<usize>> {
 /// Whether this is JSON. An array is none if events seem to begin in it: then it is the batch's own end that closes it.
 fn is_element(piece: &[u8]) -> bool {
     let is_array = piece.trim_ascii_start().starts_with(b"[");
-    is_json(piece) && !(is_array && next_event(piece).is_some())
+    std::str::from_utf8(piece).is_ok_and(scan::is_json) && !(is_array && next_event(piece).is_some())
 }
 
 /// Where the next event seems to begin: at the comma before it.
@@ -125,7 +125,6 @@ pub(crate) fn trim(bytes: &[u8], range: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use proptest::{collection::vec, prelude::*};
     use serde_json::{Value, json};
 
@@ -169,8 +168,8 @@ mod tests {
         vec(byte, 0..40)
     }
 
-    fn joined(elements: &[Vec<u8>]) -> Bytes {
-        Bytes::from([b"[", &elements.join(&b","[..])[..], b"]"].concat())
+    fn joined(elements: &[Vec<u8>]) -> Vec<u8> {
+        [b"[", &elements.join(&b","[..])[..], b"]"].concat()
     }
 
     proptest! {
@@ -209,7 +208,7 @@ mod tests {
             let elements: Vec<_> = events.iter().map(|event| event.clone().into_bytes()).collect();
             let body = joined(&elements);
             let end = cut_at.index(body.len() + 1);
-            let cut = Cut::array(body.slice(..end));
+            let cut = Cut::array(body[..end].to_vec());
             let mut position = 1;
             for (index, event) in elements.iter().enumerate() {
                 if position + event.len() > end {
@@ -222,7 +221,7 @@ mod tests {
 
         #[test]
         fn no_byte_is_given_twice_and_only_separators_are_left_out(body in any_bytes()) {
-            let cut = Cut::array(Bytes::from(body.clone()));
+            let cut = Cut::array(body.clone());
             let mut position = 0;
             for index in 0..cut.len() {
                 let start = cut.raw(index).as_ptr() as usize - cut.bytes().as_ptr() as usize;

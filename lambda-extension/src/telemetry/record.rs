@@ -7,7 +7,6 @@
 use std::{borrow::Cow, fmt};
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::{
     id::RequestId,
@@ -530,11 +529,11 @@ macro_rules! records {
 
         impl<'a> Record<'a> {
             /// Reads a record by the type its event names.
-            pub(crate) fn read(kind: Cow<'a, str>, record: Option<&'a RawValue>) -> Self {
+            pub(crate) fn read(kind: Cow<'a, str>, record: Option<&'a str>) -> Self {
                 let known = record.and_then(|record| match &*kind {
-                    "function" => Some(Self::Function(LogLine::read(record))),
-                    "extension" => Some(Self::Extension(LogLine::read(record))),
-                    $($kind => $variant::from_raw(record.get()).map(Self::$variant),)*
+                    "function" => LogLine::read(record).map(Self::Function),
+                    "extension" => LogLine::read(record).map(Self::Extension),
+                    $($kind => $variant::from_raw(record).map(Self::$variant),)*
                     "platform.fault" => Text::read(record).map(Self::PlatformFault),
                     _ => None,
                 });

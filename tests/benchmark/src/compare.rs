@@ -17,7 +17,7 @@ pub(crate) const LIVES: [Subject; 7] = [OURS, OURS_TRAIT, OURS_TELEMETRY, PEER, 
 
 pub(crate) const FORMATS: [Format; 2] = [Format::Text, Format::Json];
 /// Batches of so many records, and how many of them.
-const BATCHES: [(u64, u64); 3] = [(10, 400), (1_000, 40), (10_000, 10)];
+const BATCHES: [(u64, u64); 3] = [(10, 2_000), (1_000, 200), (10_000, 20)];
 
 /// All that was measured.
 #[derive(Debug, Default)]
