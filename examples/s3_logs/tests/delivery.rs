@@ -8,6 +8,7 @@ use std::time::Duration;
 use lambda_extension::simulator::{ShutdownReason, Simulator};
 use lambda_extension_tests::front::{Fate, Front};
 use lambda_extension_tests::servers::Server;
+use reqsign_core::hash::hex_sha256;
 use support::{create_delivery_stream, extension, logged, simulator, Bucket};
 
 /// How long an invocation may be held by default, and what Lambda takes to tell of its end and the machine to notice.
