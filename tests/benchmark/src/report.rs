@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// A table whose columns line up in the source too, so that it can be read in a terminal.
-struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new<const N: usize>(head: [&str; N]) -> Self {
+    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(ToOwned::to_owned).to_vec()] }
     }
 
-    fn row<const N: usize>(&mut self, cells: [&dyn Display; N]) {
+    pub(crate) fn row<const N: usize>(&mut self, cells: [&dyn Display; N]) {
         self.rows.push(cells.map(ToString::to_string).to_vec());
     }
 }
