@@ -2,7 +2,7 @@
 //! not this one.
 //!
 //! `args` and `input` read what the user wrote, `signature` and `model` judge it, `expand` generates the
-//! program from a `Model`, and `fallback` stands in for that beside the messages in `mistakes`.
+//! program from a `Model`, and `fallback` stands in for that beside the messages in `mistakes`; `generate` is all of it.
 
 #![warn(missing_docs, clippy::unwrap_used)]
 
@@ -10,16 +10,12 @@ mod args;
 mod argument;
 mod expand;
 mod fallback;
+mod generate;
 mod input;
 mod mistakes;
 mod model;
 mod signature;
 mod types;
-
-use proc_macro2::TokenStream;
-
-use crate::input::Input;
-use crate::mistakes::Mistakes;
 
 /// Makes a program of one async function: a Lambda extension that registers, runs until SHUTDOWN, and ends at
 /// once.
@@ -179,22 +175,5 @@ use crate::mistakes::Mistakes;
 /// It stays a warning where others are errors. `#[allow(deprecated)]` on the function silences it.
 #[proc_macro_attribute]
 pub fn main(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    generate(args.into(), item.into()).into()
-}
-
-/// The whole macro: parse, validate, expand; and where that fails, every mistake beside a program that has no
-/// other.
-fn generate(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut mistakes = Mistakes::default();
-    let args = args::parse(args, &mut mistakes);
-    let function = mistakes.take(syn::parse2::<Input>(item.clone()));
-    let model = function.clone().map(|function| model::validate(args, function, &mut mistakes));
-    match (mistakes.into_result(), model) {
-        (Ok(()), Some(model)) => expand::expand(&model),
-        (result, _) => {
-            let mut tokens = fallback::fallback(item, function);
-            tokens.extend(result.err().map(|error| error.to_compile_error()));
-            tokens
-        }
-    }
+    generate::generate(args.into(), item.into()).into()
 }

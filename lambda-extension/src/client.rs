@@ -1,4 +1,25 @@
 //! The Extensions API as typed calls, for the event loop and for those who need none.
+//!
+//! Most extensions need nothing of this: [`run`](crate::run) makes these calls in the right order and at the right time. By hand a life is
+//!
+//! ```no_run
+//! use lambda_extension::client::Client;
+//! use lambda_extension::{EventType, ExtensionError, NextEvent};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), ExtensionError> {
+//!     let client = Client::new(&std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default())?;
+//!     let registration = client.register("my-extension", &[EventType::Invoke, EventType::Shutdown]).await?;
+//!     loop {
+//!         // Also says that the extension is done with the last one: from here on Lambda may freeze the process.
+//!         match client.next_event(&registration.extension_id).await? {
+//!             NextEvent::Invoke(event) => println!("{event}"),
+//!             // Not to ask again, and to exit, is the answer to SHUTDOWN.
+//!             NextEvent::Shutdown(_) => return Ok(()),
+//!         }
+//!     }
+//! }
+//! ```
 
 use std::{error::Error as StdError, fmt, pin::Pin, time::Duration};
 
@@ -100,15 +121,7 @@ impl Client {
                 other => break other?,
             }
         };
-        let answer = answer.expect(StatusCode::OK)?;
-        let response: RegisterResponse =
-            serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(error))?;
-        let id = answer
-            .headers
-            .get(wire::EXTENSION_ID_HEADER)
-            .and_then(|id| id.to_str().ok())
-            .ok_or_else(|| answer.unreadable(format!("no header {}", wire::EXTENSION_ID_HEADER)))?;
-        Ok(Registration::from_response(ExtensionId::from(id), response))
+        answer.registration()
     }
 
     /// Waits for the next event, however long that takes. Asking also tells Lambda that the extension is done with
@@ -120,11 +133,23 @@ impl Client {
     ///
     /// [`ExtensionError::NextEvent`]. The poll cannot be repeated then; report [`exit_error`](Self::exit_error) and exit.
     pub async fn next_event(&self, id: &ExtensionId) -> Result<NextEvent, ExtensionError> {
+        self.next_known_event(id, || {}).await
+    }
+
+    /// [`next_event`](Self::next_event), telling of each event that is skipped.
+    pub(crate) async fn next_known_event(
+        &self,
+        id: &ExtensionId,
+        skipped: impl Fn(),
+    ) -> Result<NextEvent, ExtensionError> {
         loop {
             match self.poll(id).await.map_err(|source| ExtensionError::NextEvent { source })? {
                 Polled::Event(event) => return Ok(event),
                 Polled::Unknown(kind) => {
-                    say::warn(format_args!("an event of the unknown type `{kind}` is left out"))
+                    skipped();
+                    say::warn(format_args!(
+                        "Lambda sends an event of the type `{kind}`, which this version does not know; it is left out, and the next one asked for"
+                    ));
                 }
             }
         }
@@ -132,9 +157,7 @@ impl Client {
 
     async fn poll(&self, id: &ExtensionId) -> Result<Polled, ApiError> {
         let headers = [(wire::EXTENSION_ID_HEADER, id.as_str())];
-        let answer = self.send(Method::GET, wire::NEXT_PATH, &headers, None).await?.expect(StatusCode::OK)?;
-        wire::read_event(&answer.body, Deadline::received(self.clock))
-            .map_err(|error| answer.unreadable(error))
+        self.send(Method::GET, wire::NEXT_PATH, &headers, None).await?.event(Deadline::received(self.clock))
     }
 
     /// Subscribes to telemetry, which Lambda then delivers to a server of yours on `port`. That must accept connections before
@@ -225,11 +248,7 @@ impl Client {
             buffering: subscription.buffering.unwrap_or_default(),
             destination: Destination::new(subscription.protocol, port),
         });
-        let answer = self.send(Method::PUT, path, &headers, Some(body)).await?;
-        if answer.status == StatusCode::ACCEPTED {
-            return Ok(Subscribed::NotSupported);
-        }
-        answer.expect(StatusCode::OK).map(|_| Subscribed::Delivering)
+        self.send(Method::PUT, path, &headers, Some(body)).await?.subscribed()
     }
 
     /// Reports that the extension could not be initialised. Only before the first [`next_event`](Self::next_event);
@@ -282,6 +301,12 @@ impl Client {
         }
     }
 
+    /// A request for telemetry that came to nothing.
+    pub(crate) fn broken(&self, reason: String) -> ApiError {
+        let (address, prefix) = (self.connection.authority(), &self.prefix);
+        ApiError::Broken { url: format!("http://{address}{prefix}{}", wire::TELEMETRY_PATH), reason }
+    }
+
     /// One request and its whole answer, whatever its status. Boxed, or its code would be in each of its callers anew.
     fn send<'a>(
         &'a self,
@@ -328,10 +353,10 @@ impl Client {
 }
 
 /// Where a call goes, as errors name it.
-struct Url<'a> {
-    address: &'a str,
-    prefix: &'a str,
-    path: &'a str,
+pub(crate) struct Url<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) prefix: &'a str,
+    pub(crate) path: &'a str,
 }
 
 impl fmt::Display for Url<'_> {
@@ -344,20 +369,46 @@ impl fmt::Display for Url<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subscribed {
-    /// Telemetry will be delivered.
+    /// Telemetry will be delivered, what there was since the start of Init included.
     Delivering,
     /// This is an emulator without telemetry (status 202): there is no error, and nothing will ever be delivered.
     NotSupported,
 }
 
-struct Answer<'a> {
-    url: Url<'a>,
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+/// What Lambda answered, and how each kind of answer is read: no I/O.
+pub(crate) struct Answer<'a> {
+    pub(crate) url: Url<'a>,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer<'_> {
+    pub(crate) fn registration(self) -> Result<Registration, ApiError> {
+        let answer = self.expect(StatusCode::OK)?;
+        let response: RegisterResponse =
+            serde_json::from_slice(&answer.body).map_err(|error| answer.unreadable(error))?;
+        let id = answer
+            .headers
+            .get(wire::EXTENSION_ID_HEADER)
+            .and_then(|id| id.to_str().ok())
+            .ok_or_else(|| answer.unreadable(format!("no header {}", wire::EXTENSION_ID_HEADER)))?;
+        Ok(Registration::from_response(ExtensionId::from(id), response))
+    }
+
+    /// `read` is how the event's deadline is to be read.
+    pub(crate) fn event(self, read: Deadline) -> Result<Polled, ApiError> {
+        let answer = self.expect(StatusCode::OK)?;
+        wire::read_event(&answer.body, read).map_err(|error| answer.unreadable(error))
+    }
+
+    pub(crate) fn subscribed(self) -> Result<Subscribed, ApiError> {
+        if self.status == StatusCode::ACCEPTED {
+            return Ok(Subscribed::NotSupported);
+        }
+        self.expect(StatusCode::OK).map(|_| Subscribed::Delivering)
+    }
+
     /// This answer if it has the one status that means success.
     fn expect(self, success: StatusCode) -> Result<Self, ApiError> {
         if self.status == success {
@@ -393,9 +444,17 @@ impl Answer<'_> {
 
 /// `host:port`, with or without scheme and path: AWS's emulators give the first, cargo-lambda a whole URL.
 fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
+    // A password in it must not be told, wherever its owner meant it to be.
+    let shown = match runtime_api.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}{}…@{host}", if scheme.is_empty() { "" } else { "://" })
+        }
+        None => runtime_api.to_owned(),
+    };
     let wrong = |reason: String| {
         ExtensionError::config(format!(
-            "{reason}; `{runtime_api}` should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path"
+            "{reason}; `{shown}` should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path"
         ))
     };
     let text = runtime_api.trim();
@@ -407,6 +466,9 @@ fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
     let uri = uri.map_err(|error| wrong(format!("the address of Lambda's API is unusable ({error})")))?;
     let authority =
         uri.authority().ok_or_else(|| wrong("the address of Lambda's API has no host".to_owned()))?;
+    if authority.as_str().contains('@') {
+        return Err(wrong("the address of Lambda's API has no user name or password".to_owned()));
+    }
     // What is left of it must be a port, which is read when it is connected to.
     if authority.host().is_empty() || (authority.port().is_none() && authority.as_str() != authority.host()) {
         return Err(wrong("the address of Lambda's API is neither a host nor a host and a port".to_owned()));

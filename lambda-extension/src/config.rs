@@ -29,7 +29,18 @@ const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 const NAME: &str = "LAMBDA_EXTENSION_NAME";
 
-/// What to do when a hook fails.
+/// What to do when a hook fails: returns an error, panics, or is dropped at its bound.
+///
+/// ```
+/// use lambda_extension::{Config, ErrorPolicy};
+///
+/// # fn main() -> Result<(), lambda_extension::ExtensionError> {
+/// // The function must not run unless this extension could be initialised.
+/// let strict = Config::new("127.0.0.1:9001")?.on_error(ErrorPolicy::Exit);
+/// # let _ = strict;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorPolicy {
@@ -111,7 +122,22 @@ impl Config {
     /// [`ExtensionError::Config`] when `AWS_LAMBDA_RUNTIME_API` is missing or no address, or there is no name to be had.
     ///
     /// With the feature `simulator`, and where nothing speaks of Lambda, this does not return: it runs the program
-    /// [under a local Lambda](crate::simulator::door) instead, and ends the process.
+    /// [under a local Lambda](crate::simulator::door) instead, and ends the process. So call it first thing in `main`.
+    ///
+    /// ```no_run
+    /// use lambda_extension::{Config, Error, ErrorPolicy, InvokeEvent, extension_fn};
+    ///
+    /// #[tokio::main(flavor = "current_thread")]
+    /// async fn main() -> Result<(), Error> {
+    ///     let config = Config::from_env()?.on_error(ErrorPolicy::Exit);
+    ///     lambda_extension::logging::init();
+    ///     let extension = extension_fn(|event: InvokeEvent| async move {
+    ///         println!("{event}");
+    ///         Ok::<_, Error>(())
+    ///     });
+    ///     Ok(config.run(extension).await?)
+    /// }
+    /// ```
     pub fn from_env() -> Result<Self, ExtensionError> {
         #[cfg(feature = "simulator")]
         if let Some(code) = crate::simulator::door() {
@@ -120,14 +146,16 @@ impl Config {
         Self::from_variables(|name| env::var_os(name), env::args_os().next())
     }
 
-    fn from_variables(
+    pub(crate) fn from_variables(
         variable: impl Fn(&str) -> Option<OsString>,
         program: Option<OsString>,
     ) -> Result<Self, ExtensionError> {
         let text = |name: &str| match variable(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
-            Some(Err(_)) => Err(ExtensionError::config(format!("{name} is not UTF-8"))),
+            Some(Err(_)) => Err(ExtensionError::config(format!(
+                "the value of {name} is not UTF-8; set it to plain text, or leave it out"
+            ))),
         };
         let runtime_api = text(RUNTIME_API)?.ok_or_else(|| ExtensionError::config(NOT_IN_LAMBDA))?;
         let mut config = Self::new(&runtime_api)?;
@@ -289,12 +317,17 @@ impl Config {
         };
         match (subscription.open)(subscription, terms, handle.clone()).await {
             Ok(stream) => Ok(Some(stream)),
-            Err(error) => self.without_telemetry(error),
+            Err(error) => self.without_telemetry(error, handle),
         }
     }
 
     /// Goes on without telemetry because of this error, if the policy is to go on.
-    pub(crate) fn without_telemetry<T>(&self, error: ExtensionError) -> Result<Option<T>, ExtensionError> {
+    pub(crate) fn without_telemetry<T>(
+        &self,
+        error: ExtensionError,
+        handle: &Handle,
+    ) -> Result<Option<T>, ExtensionError> {
+        handle.count(|metrics| metrics.failed_subscriptions += 1);
         match self.policy() {
             ErrorPolicy::Exit => Err(error),
             ErrorPolicy::Continue => {
@@ -395,6 +428,23 @@ mod tests {
         for address in ["https://127.0.0.1", "", "http://", "127.0.0.1:port", "ftp://x"] {
             let error = Config::new(address).unwrap_err().to_string();
             assert!(error.contains(&format!("`{address}`")), "{address}: {error}");
+        }
+    }
+
+    /// It would go into the `host` header of every call, and into the text of every error.
+    #[test]
+    fn an_address_with_a_password_is_refused_and_the_password_not_told() {
+        for address in [
+            "http://user:long-password@127.0.0.1:9001/path",
+            "user:long-password@127.0.0.1:9001",
+            "user@127.0.0.1:9001",
+            "https://user:long-password@127.0.0.1",
+            "user:long-password@127.0.0.1:port",
+            "http://user:long-password with a@blank@127.0.0.1:9001",
+        ] {
+            let error = format!("{:?}", Config::new(address).unwrap_err());
+            assert!(error.contains("@127.0.0.1"), "{address}: {error}");
+            assert!(!error.contains("password@") && !error.contains("long-password"), "{address}: {error}");
         }
     }
 

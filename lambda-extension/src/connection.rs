@@ -6,6 +6,8 @@
 
 use std::{
     fmt,
+    future::poll_fn,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,7 +15,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, Response,
-    client::conn::http1::{self, SendRequest},
+    body::Incoming,
+    client::conn::{
+        TrySendError,
+        http1::{self, SendRequest},
+    },
     http::uri::Authority,
 };
 use hyper_util::rt::TokioIo;
@@ -23,7 +29,7 @@ use tokio::net::TcpStream;
 #[derive(Clone)]
 pub(crate) struct Connection {
     authority: Arc<Authority>,
-    free: Arc<Mutex<Option<SendRequest<Full<Bytes>>>>>,
+    free: Arc<Mutex<Option<Open>>>,
 }
 
 /// Why there is no answer.
@@ -47,52 +53,89 @@ impl Connection {
 
     /// One request and its whole answer. There is no timeout.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Failure> {
-        let (response, sender) = self.head(request).await?;
+        let (response, mut open) = self.head(request).await?;
         let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(broken)?.to_bytes();
+        let body = open.body(body).await.map_err(broken)?;
         // Only now can it be used again.
-        *self.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
         Ok(Response::from_parts(head, body))
     }
 
-    async fn head(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(Response<hyper::body::Incoming>, SendRequest<Full<Bytes>>), Failure> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let request = match free {
+    async fn head(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Open), Failure> {
+        let request = match self.usable().await {
             None => request,
-            Some(mut sender) => match sender.ready().await {
-                Err(_) => request,
-                Ok(()) => match sender.try_send_request(request).await {
-                    Ok(response) => return Ok((response, sender)),
-                    // Lambda closed the connection while it was free. Nothing of the request was sent.
-                    Err(mut error) => match error.take_message() {
-                        Some(request) => request,
-                        None => return Err(broken(error.into_error())),
-                    },
+            Some(mut open) => match open.send(request).await {
+                Ok(response) => return Ok((response, open)),
+                // Lambda closed it just now. Nothing of the request was sent.
+                Err(mut error) => match error.take_message() {
+                    Some(request) => request,
+                    None => return Err(broken(error.into_error())),
                 },
             },
         };
-        let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        Ok((response, sender))
+        let mut open = self.connect().await?;
+        let response = open.send(request).await.map_err(|error| broken(error.into_error()))?;
+        Ok((response, open))
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    /// The connection that is free, unless Lambda closed it meanwhile.
+    async fn usable(&self) -> Option<Open> {
+        let mut open = self.free.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        open.is_ready().await.then_some(open)
+    }
+
+    async fn connect(&self) -> Result<Open, Failure> {
         let refused = |error: std::io::Error| Failure::Connect(error.to_string());
         let port = self.authority.port_u16().unwrap_or(80);
         // An IPv6 address stands in brackets.
         let host = self.authority.host().trim_start_matches('[').trim_end_matches(']');
         let stream = TcpStream::connect((host, port)).await.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        // It ends with the connection; what breaks it is told to whoever waits for an answer.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        Ok(sender)
+        let (sender, work) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        Ok(Open { sender, work: Some(Box::pin(work)) })
     }
+}
+
+type Work = http1::Connection<TokioIo<TcpStream>, Full<Bytes>>;
+
+/// A connection. It does its work within the call that waits for it: with a task of its own, the runtime would have to turn to
+/// that task for each event, and back.
+struct Open {
+    sender: SendRequest<Full<Bytes>>,
+    /// `None` once it is over.
+    work: Option<Pin<Box<Work>>>,
+}
+
+impl Open {
+    async fn is_ready(&mut self) -> bool {
+        let Self { sender, work } = self;
+        drive(work, sender.ready()).await.is_ok()
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
+        let response = self.sender.try_send_request(request);
+        drive(&mut self.work, response).await
+    }
+
+    async fn body(&mut self, body: Incoming) -> Result<Bytes, hyper::Error> {
+        Ok(drive(&mut self.work, body.collect()).await?.to_bytes())
+    }
+}
+
+/// Waits for something that comes over the connection, and has the connection do its work meanwhile.
+async fn drive<F: Future>(work: &mut Option<Pin<Box<Work>>>, awaited: F) -> F::Output {
+    let mut awaited = pin!(awaited);
+    poll_fn(|context| {
+        // What breaks it is told to whoever waits.
+        if work.as_mut().is_some_and(|work| work.as_mut().poll(context).is_ready()) {
+            *work = None;
+        }
+        awaited.as_mut().poll(context)
+    })
+    .await
 }
 
 /// The innermost cause is the one a person can act on: hyper's own says only which layer met it.

@@ -25,7 +25,7 @@ pub enum ExtensionError {
     Config(String),
 
     /// The listener for telemetry could not be opened.
-    #[error("cannot listen for telemetry on {address}")]
+    #[error("cannot listen for telemetry on {address}{}", listen_hint(.source))]
     Listen {
         /// The address that was tried last.
         address: String,
@@ -43,14 +43,14 @@ pub enum ExtensionError {
     },
 
     /// Lambda did not take the subscription to telemetry.
-    #[error("cannot subscribe to telemetry")]
+    #[error("cannot subscribe to telemetry{}", subscription_hint(.source))]
     Subscribe {
         /// What happened.
         source: ApiError,
     },
 
     /// The poll for the next event broke. It cannot be repeated: Lambda keeps the broken one as "ready".
-    #[error("cannot get the next event")]
+    #[error("cannot get the next event, and the process must end: a broken poll cannot be repeated{}", poll_hint(.source))]
     NextEvent {
         /// What happened.
         source: ApiError,
@@ -101,13 +101,18 @@ impl fmt::Debug for ExtensionError {
     }
 }
 
+/// How many causes of an error are told.
+const MAX_CAUSES: usize = 32;
+
 /// The messages of an error and of its causes, the outermost first.
 ///
-/// A cause that its error repeats word for word is left out: many error types print their source themselves.
+/// A cause that its error repeats word for word is left out: many error types print their source themselves. And there is an
+/// end to them, for the sake of an error that names itself as its cause.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut messages = vec![error.to_string()];
     let mut next = error.source();
-    while let Some(cause) = next {
+    for _ in 0..MAX_CAUSES {
+        let Some(cause) = next else { break };
         let message = cause.to_string();
         if messages.last().is_none_or(|last| !last.ends_with(&message)) {
             messages.push(message);
@@ -117,7 +122,7 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     messages
 }
 
-/// What came of a call to one of Lambda's APIs.
+/// How a call to one of Lambda's APIs failed: the cause of an [`ExtensionError`], with what Lambda said.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -176,22 +181,61 @@ impl ApiError {
     }
 }
 
-/// What to do about a refused registration, where the refusal has a usual cause.
-fn registration_hint(source: &ApiError) -> &'static str {
-    if source.says("ShutdownEventNotSupportedForInternalExtension") {
-        ": Lambda started no file of that name from /opt/extensions, so it takes the registration for an internal \
-         extension's. The name must be the file's; a launcher script needs `exec -a \"$0\"`, or set \
-         LAMBDA_EXTENSION_NAME to the name of the file in /opt/extensions"
-    } else if source.says("registration closed") {
-        ": an internal extension must register before the function's runtime asks for its first invocation"
-    } else if source.is("Extension.TooManyExtensions") {
-        ": a function can have ten extensions, internal ones included"
+/// What to do about an address that cannot be listened on.
+fn listen_hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            ": another extension or the function has this port; leave `Subscription::port` out to get a free one, or choose another"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": choose a port above 1023, or leave `Subscription::port` out to get a free one"
+        }
+        _ => "",
+    }
+}
+
+/// What to do about a refused subscription, where the refusal has a usual cause.
+fn subscription_hint(source: &ApiError) -> &'static str {
+    if source.is("Telemetry.SubscriptionClosed") {
+        ": it must come after registering and before the first event is asked for"
+    } else if matches!(source, ApiError::Refused { status: 404, .. }) {
+        ": there is no such API here; Managed Instances have no Logs API, and older emulators no Telemetry API"
     } else {
         ""
     }
 }
 
-/// A part of the user's code that the event loop calls.
+/// What has usually gone before a refused poll.
+fn poll_hint(source: &ApiError) -> &'static str {
+    if source.is("Extension.InvalidExtensionState") {
+        ". Another poll is still parked: one was dropped, or `next_event` is called twice at a time"
+    } else {
+        ""
+    }
+}
+
+/// What to do about a refused registration, where the refusal has a usual cause.
+fn registration_hint(source: &ApiError) -> &'static str {
+    if source.says("ShutdownEventNotSupportedForInternalExtension") {
+        ": Lambda started no file of that name from /opt/extensions, so it takes the registration for an internal \
+         extension's. The name must be the file's; a launcher script needs bash's `exec -a \"$0\"`, or set \
+         LAMBDA_EXTENSION_NAME to the name of the file in /opt/extensions"
+    } else if source.says("registration closed") {
+        ": an internal extension must register before the function's runtime asks for its first invocation"
+    } else if source.is("Extension.TooManyExtensions") {
+        ": a function can have ten extensions, internal ones included; remove one"
+    } else if source.says("already registered") {
+        ": a process registers once, and an internal extension needs a name that no other has"
+    } else {
+        ""
+    }
+}
+
+/// A part of the user's code that the event loop calls, as errors and log lines name it.
+///
+/// ```
+/// assert_eq!(lambda_extension::Hook::OnFlush.to_string(), "on_flush");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Hook {
@@ -212,7 +256,7 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// The name of the method.
+    /// The name of the method; of the constructor, which has none of its own, a few words.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -233,7 +277,7 @@ impl fmt::Display for Hook {
     }
 }
 
-/// How the user's code failed.
+/// How the user's code failed; the cause of [`ExtensionError::Hook`].
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HookError {
@@ -276,6 +320,24 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_is_its_own_cause_has_an_end() {
+        #[derive(Debug)]
+        struct Circular;
+        impl fmt::Display for Circular {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("see below")
+            }
+        }
+        impl StdError for Circular {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(self)
+            }
+        }
+        // Each cause repeats what was said before it.
+        assert_eq!(chain(&Circular), ["see below"]);
+    }
+
+    #[test]
     fn every_error_type_is_fit_for_a_header() {
         let refused = || ApiError::Refused {
             url: String::new(),
@@ -298,6 +360,44 @@ mod tests {
             let reason = error.error_type().strip_prefix("Extension.").expect("it has the category");
             assert!(reason.starts_with(|c: char| c.is_ascii_uppercase()));
             assert!(reason.bytes().all(|byte| byte.is_ascii_alphabetic()), "{reason}");
+        }
+    }
+
+    fn refused(error_type: &str, message: &str) -> ApiError {
+        ApiError::Refused {
+            url: "http://127.0.0.1:9001/".into(),
+            status: 403,
+            error_type: Some(error_type.into()),
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn what_has_a_usual_cause_names_the_cure() {
+        let register = |source| ExtensionError::Register { name: "my-ext".into(), source };
+        let already = "Extension with this name already registered";
+        let port_taken = ExtensionError::Listen {
+            address: "0.0.0.0:4243".into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        for (error, cure) in [
+            (register(refused("Extension.InvalidExtensionState", already)), "a name that no other has"),
+            (register(refused("Extension.TooManyExtensions", "Extension limit (10) reached")), "remove one"),
+            (port_taken, "leave `Subscription::port` out"),
+            (
+                ExtensionError::Subscribe {
+                    source: refused("Telemetry.SubscriptionClosed", "closed already"),
+                },
+                "before the first event is asked for",
+            ),
+            (
+                ExtensionError::NextEvent {
+                    source: refused("Extension.InvalidExtensionState", "Ready to Ready"),
+                },
+                "`next_event` is called twice",
+            ),
+        ] {
+            assert!(error.to_string().contains(cure), "{error}");
         }
     }
 

@@ -19,7 +19,10 @@ use crate::{
     id::{FunctionArn, RequestId},
 };
 
-/// The kinds of event an extension can register for.
+/// The kinds of event an extension can register for, with [`Config::events`](crate::Config::events) or
+/// [`Defaults::events`](crate::Defaults::events).
+///
+/// Lambda waits in every invocation for those that register for INVOKE, and kills those unannounced that do not for SHUTDOWN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
@@ -43,6 +46,15 @@ impl fmt::Display for EventType {
 ///
 /// There are exactly these two, so a `match` needs no third arm. An event type that this version does not know
 /// is logged and skipped by [`Client::next_event`](crate::client::Client::next_event).
+///
+/// `Display` gives a line with every field, for a log:
+///
+/// ```
+/// use lambda_extension::{NextEvent, ShutdownEvent, ShutdownReason};
+///
+/// let event = NextEvent::Shutdown(ShutdownEvent::new(ShutdownReason::Timeout));
+/// assert_eq!(event.to_string(), "SHUTDOWN shutdownReason=timeout deadlineMs=0");
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "eventType")]
 pub enum NextEvent {
@@ -161,7 +173,7 @@ impl fmt::Display for InvokeEvent {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ShutdownEvent {
-    /// Why.
+    /// Why: idle for long, a timeout, or a failure.
     #[serde(default)]
     pub shutdown_reason: ShutdownReason,
     /// When Lambda kills the extension, in milliseconds since the Unix epoch; 0 where an emulator does not say.
@@ -302,13 +314,13 @@ impl TraceContext {
         Self { kind: "X-Amzn-Trace-Id".to_owned(), value: value.into() }
     }
 
-    /// The trace.
+    /// The trace's id, `Root=…`: the same in everything that belongs to it.
     #[must_use]
     pub fn root(&self) -> Option<&str> {
         self.field("Root")
     }
 
-    /// The segment the invocation was started from.
+    /// The segment the invocation was started from, `Parent=…`: what a segment of the extension's own would name as its parent.
     #[must_use]
     pub fn parent(&self) -> Option<&str> {
         self.field("Parent")
@@ -365,10 +377,22 @@ impl fmt::Display for FlushReason {
 
 /// Now is the time to send what was gathered: the environment is held until
 /// [`Extension::on_flush`](crate::Extension::on_flush) returns.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_extension::{FlushEvent, FlushReason};
+///
+/// fn timeout(event: &FlushEvent) -> Duration {
+///     let remaining = event.remaining().unwrap_or(Duration::from_secs(5));
+///     // There will be no other flush after this one, so all of the time is its own.
+///     if event.reason == FlushReason::Shutdown { remaining } else { remaining / 2 }
+/// }
+/// assert_eq!(timeout(&FlushEvent::new(FlushReason::Interval)), Duration::from_millis(2_500));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FlushEvent {
-    /// Why now.
+    /// Why now: by the strategy, because it was asked for, or because it is the last.
     pub reason: FlushReason,
     /// The invocation that holds the environment, if one does.
     pub request_id: Option<RequestId>,

@@ -63,7 +63,21 @@ use crate::{
 pub trait Extension: Send {
     /// What an extension of this type registers for and subscribes to where [`Config`](crate::Config) does not say.
     ///
-    /// INVOKE and SHUTDOWN, and no telemetry, unless the type says otherwise.
+    /// INVOKE and SHUTDOWN, and no telemetry, unless the type says otherwise. A function of the type and not of a value, because
+    /// an extension that is made by a constructor does not exist yet when it is registered.
+    ///
+    /// ```
+    /// use lambda_extension::telemetry::{Category, Subscription};
+    /// use lambda_extension::{Defaults, Extension};
+    ///
+    /// struct Shipper;
+    ///
+    /// impl Extension for Shipper {
+    ///     fn defaults() -> Defaults {
+    ///         Defaults::default().telemetry(Subscription::new([Category::Function]))
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     fn defaults() -> Defaults
     where
@@ -72,10 +86,36 @@ pub trait Extension: Send {
         Defaults::default()
     }
 
-    /// Called once, after the extension was registered and before it asks for its first event. Lambda starts the
-    /// function's runtime meanwhile, so this is the place for slow preparations.
+    /// Called once, after the extension was registered and subscribed and before it asks for its first event. Lambda starts the
+    /// function's runtime meanwhile, so this is the place for slow preparations: they cost what they take beyond the
+    /// function's own start. Init is not over before this returns.
     ///
-    /// Bounded by [`Config::init_timeout`](crate::Config::init_timeout). If it fails, no other hook is called.
+    /// Bounded by [`Config::init_timeout`](crate::Config::init_timeout), together with the constructor. If it fails, no other hook is
+    /// called; under [`ErrorPolicy::Exit`](crate::ErrorPolicy::Exit) Init fails.
+    ///
+    /// ```
+    /// # use lambda_extension::{Error, Extension, Handle, Registration};
+    /// #[derive(Default)]
+    /// struct Agent {
+    ///     function: String,
+    ///     handle: Handle,
+    /// }
+    ///
+    /// impl Extension for Agent {
+    ///     async fn on_init(&mut self, registration: &Registration) -> Result<(), Error> {
+    ///         self.function = registration.function_name.clone();
+    ///         self.handle = registration.handle();
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let mut agent = Agent::default();
+    /// // In a test:
+    /// agent.on_init(&Registration::new("orders")).await.unwrap();
+    /// assert_eq!(agent.function, "orders");
+    /// # }
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -86,7 +126,26 @@ pub trait Extension: Send {
     }
 
     /// Called when an invocation begins. The function runs at the same time, so this is not the place to wait for
-    /// what the function does: its logs and its end come through `on_telemetry`, and the loop waits for them.
+    /// what the function does: its logs and its end come through `on_telemetry`, and the loop waits for them. No other hook runs
+    /// meanwhile, and the next event is not asked for before this returns; so it costs what it takes beyond the function. Never
+    /// called on Managed Instances, and only if INVOKE is registered.
+    ///
+    /// ```
+    /// # use lambda_extension::{Error, Extension, InvokeEvent};
+    /// struct Printer;
+    ///
+    /// impl Extension for Printer {
+    ///     async fn on_invoke(&mut self, event: InvokeEvent) -> Result<(), Error> {
+    ///         println!("{}, {:?} left", event.request_id, event.remaining());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// // In a test:
+    /// Printer.on_invoke(InvokeEvent::new("8f60e725")).await.unwrap();
+    /// # }
+    /// ```
     ///
     /// Bounded by the function's deadline less a margin of a tenth of what remains, at least 50 ms and at most 500 ms; and
     /// by [`Config::max_hold`](crate::Config::max_hold) from the function's end, where that is known.
@@ -100,7 +159,38 @@ pub trait Extension: Send {
     }
 
     /// Called with each batch of telemetry, at any time between `on_init` and `on_shutdown`, also while Lambda may freeze
-    /// the environment. Keep what you need and return; send it in `on_flush`.
+    /// the environment. Keep what you need and return; send it in `on_flush`. Batches queue up while
+    /// this runs, and the queue has an end: a hook that is slower than the function writes loses telemetry, here
+    /// ([`Metrics::dropped_batches`](crate::Metrics::dropped_batches)) or in Lambda
+    /// ([`Metrics::platform_dropped_records`](crate::Metrics::platform_dropped_records)).
+    ///
+    /// The batch has what the extension subscribed to, without the lines it logged itself by [`logging`](crate::logging). One that Lambda
+    /// delivers again after a lost answer comes again.
+    ///
+    /// ```
+    /// # use lambda_extension::{Error, Extension};
+    /// use lambda_extension::telemetry::{Batch, Record};
+    ///
+    /// #[derive(Default)]
+    /// struct Counter {
+    ///     lines: usize,
+    /// }
+    ///
+    /// impl Extension for Counter {
+    ///     async fn on_telemetry(&mut self, batch: Batch) -> Result<(), Error> {
+    ///         self.lines += batch.events().filter(|event| matches!(event.record, Record::Function(_))).count();
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let mut counter = Counter::default();
+    /// // In a test:
+    /// let batch = Batch::from_json(r#"[{"time":"","type":"function","record":"hello\n"}]"#);
+    /// counter.on_telemetry(batch).await.unwrap();
+    /// assert_eq!(counter.lines, 1);
+    /// # }
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -114,8 +204,12 @@ pub trait Extension: Send {
     /// Called when the [`FlushStrategy`](crate::FlushStrategy) says that what was gathered should be sent now. The
     /// environment is held, and billed, until this returns.
     ///
+    /// With [`FlushStrategy::End`](crate::FlushStrategy::End) everything the function logged in this invocation has been handed to
+    /// `on_telemetry` before. It is called even if there is nothing to send. If it fails, or is dropped, the next one comes as usual:
+    /// nothing is called again for it.
+    ///
     /// Bounded by [`Config::max_hold`](crate::Config::max_hold) from the function's end; in SHUTDOWN by two thirds of what
-    /// is left of its deadline.
+    /// is left of its deadline. [`FlushEvent::remaining`] says what that leaves, for a client with a timeout of its own.
     ///
     /// # Cancellation
     ///
@@ -129,7 +223,8 @@ pub trait Extension: Send {
     /// event. What was made before the snapshot is stale: connections, credentials, caches, unique ids, random seeds.
     ///
     /// Lambda does not tell extensions of a restore. With `AWS_LAMBDA_INITIALIZATION_TYPE=snap-start` the snapshot is
-    /// taken while everybody waits for the first event, so the first event follows a restore.
+    /// taken while everybody waits for the first event, so the first event follows a restore. No telemetry is handed on before this
+    /// has returned.
     ///
     /// # Cancellation
     ///
@@ -139,7 +234,9 @@ pub trait Extension: Send {
         async { Ok(()) }
     }
 
-    /// Called last, after the last telemetry was handed on and flushed. The process ends when it returns.
+    /// Called last, after the last telemetry was handed on and flushed; also when those failed. The process ends when it returns, and
+    /// what is left of the two seconds is not billed. Not called if SHUTDOWN is not registered, for an internal extension, or
+    /// if Lambda has no time to ask: what must not be lost is flushed before.
     ///
     /// Bounded by SHUTDOWN's deadline less a margin of a tenth of what remains, at least 50 ms and at most 500 ms; Lambda gives
     /// external extensions 2 s in all.
@@ -153,7 +250,16 @@ pub trait Extension: Send {
     }
 }
 
-/// What a type of extension registers for and subscribes to, where nobody says otherwise.
+/// What a type of extension registers for and subscribes to, where nobody says otherwise: the answer of [`Extension::defaults`].
+///
+/// ```
+/// use lambda_extension::telemetry::{Category, Subscription};
+/// use lambda_extension::{Defaults, EventType};
+///
+/// let quiet = Defaults::default().events([EventType::Shutdown]);
+/// let logs = Defaults::default().telemetry(Subscription::new([Category::Function]));
+/// # let _ = (quiet, logs);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Defaults {
     pub(crate) events: Vec<EventType>,
@@ -168,14 +274,15 @@ impl Default for Defaults {
 }
 
 impl Defaults {
-    /// The same defaults with these events.
+    /// The same defaults with these events. Without INVOKE Lambda waits for the extension in no invocation, and may freeze it at any
+    /// time; without SHUTDOWN it is killed at the end.
     #[must_use]
     pub fn events(mut self, events: impl IntoIterator<Item = EventType>) -> Self {
         self.events = events.into_iter().collect();
         self
     }
 
-    /// The same defaults with this subscription.
+    /// The same defaults with this subscription. [`Config::telemetry`](crate::Config::telemetry) replaces it.
     #[must_use]
     pub fn telemetry(mut self, subscription: Subscription) -> Self {
         self.telemetry = Some(subscription);

@@ -35,6 +35,17 @@ use crate::{event::FlushReason, id::RequestId};
 ///
 /// What `End` holds is the wait for the report: Lambda gathers a batch for 25 ms from its first record, which for a short function
 /// is its first line.
+///
+/// ```
+/// use std::time::Duration;
+/// use lambda_extension::{Config, FlushStrategy};
+///
+/// # fn main() -> Result<(), lambda_extension::ExtensionError> {
+/// let every_minute = Config::new("127.0.0.1:9001")?.flush(FlushStrategy::Periodic(Duration::from_secs(60)));
+/// # let _ = every_minute;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushStrategy {

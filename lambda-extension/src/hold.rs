@@ -7,6 +7,10 @@ use tokio::time::Instant;
 /// What is used of the time before a SHUTDOWN's deadline where Lambda does not say when that is.
 const UNKNOWN_SHUTDOWN: Duration = Duration::from_secs(2);
 
+/// A SHUTDOWN's deadline that is further away says that this machine's clock is wrong: external extensions have 2 s ("Lambda
+/// execution environment lifecycle", shutdown phase), and who believes in more is killed before it is done.
+const CREDIBLE_SHUTDOWN: Duration = Duration::from_secs(60);
+
 /// How much is left unused before a deadline: a tenth of what remains, at least 50 ms and at most 500 ms.
 fn margin(remaining: Duration) -> Duration {
     (remaining / 10).clamp(Duration::from_millis(50), Duration::from_millis(500))
@@ -26,7 +30,8 @@ pub(crate) struct ShutdownPlan {
 impl ShutdownPlan {
     /// `remaining`: how long it is until Lambda kills the process, where it says.
     pub(crate) fn new(remaining: Option<Duration>, now: Instant) -> Self {
-        let remaining = remaining.unwrap_or(UNKNOWN_SHUTDOWN);
+        let credible = remaining.filter(|remaining| *remaining <= CREDIBLE_SHUTDOWN);
+        let remaining = credible.unwrap_or(UNKNOWN_SHUTDOWN);
         let budget = remaining.saturating_sub(margin(remaining));
         Self { accept: now + budget / 4, hand_on: now + budget / 2, end: now + budget }
     }
@@ -142,6 +147,7 @@ mod tests {
         let plan = ShutdownPlan::new(None, now);
         assert_eq!((plan.accept, plan.hand_on, plan.end), (now + ms(450), now + ms(900), now + ms(1_800)));
         assert_eq!(plan.flush(now + ms(300)), now + ms(1_300));
+        assert_eq!(ShutdownPlan::new(Some(ms(3_600_000)), now).end, now + ms(1_800), "a clock that is wrong");
         assert_eq!(ShutdownPlan::new(Some(ms(300)), now).end, now + ms(250));
         assert_eq!(ShutdownPlan::new(Some(ms(20)), now).end, now);
     }

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    mem,
     panic::{self, AssertUnwindSafe, PanicHookInfo},
     pin::Pin,
     sync::Once,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    error::{Error, Hook, HookError},
+    error::{Error, Hook, HookError, chain},
     event::{FlushEvent, InvokeEvent, RestoreEvent, ShutdownEvent},
     extension::Extension,
     registration::Registration,
@@ -71,7 +72,7 @@ impl<T, F: Future<Output = Result<T, Error>>> Future for Contained<F> {
         let Some(future) = &mut self.future else { return Poll::Pending };
         let outcome = match contain(|| future.as_mut().poll(context)) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result.map_err(HookError::Failed),
+            Ok(Poll::Ready(result)) => result.map_err(fit_to_tell),
             Err(panic) => Err(panic),
         };
         let dropped = drop_contained(self.future.take());
@@ -100,11 +101,30 @@ pub(crate) fn drop_contained<T>(value: T) -> Result<(), HookError> {
 pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, HookError> {
     remember_panics();
     let outer = CONTAINING.replace(true);
+    LAST_PANIC.set(None);
     // A hook that panicked may leave its extension half changed; whether to go on with it is its author's choice, who
     // has `ErrorPolicy::Exit` for the other.
-    let result = panic::catch_unwind(AssertUnwindSafe(run));
+    let result = panic::catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let error = LAST_PANIC.take().unwrap_or_else(|| panicked(&*payload, None));
+        // It is the user's too. What its destructor panics with is left alone, or there would be no end to it.
+        if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            mem::forget(another);
+        }
+        error
+    });
     CONTAINING.set(outer);
-    result.map_err(|payload| LAST_PANIC.take().unwrap_or_else(|| panicked(&*payload, None)))
+    result
+}
+
+/// An error of the user's, unless that panics when it is told: then this is what there is to tell.
+fn fit_to_tell(error: Error) -> HookError {
+    match contain(|| drop(chain(&*error))) {
+        Ok(()) => HookError::Failed(error),
+        Err(panic) => {
+            let _ = drop_contained(error);
+            panic
+        }
+    }
 }
 
 thread_local! {
@@ -192,5 +212,25 @@ mod tests {
     async fn a_payload_that_is_no_text_is_contained() {
         let result = Contained::new(async { panic::panic_any(7) as Result<(), Error> }).await;
         assert!(text(result).contains("without a text"));
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_panics_when_it_is_dropped_is_contained() {
+        let result = Contained::new(async { panic::panic_any(PanicsOnDrop) as Result<(), Error> }).await;
+        assert!(text(result).contains("without a text"));
+    }
+
+    #[tokio::test]
+    async fn an_error_that_panics_when_it_is_shown_is_told_as_that_panic() {
+        #[derive(Debug)]
+        struct Spiteful;
+        impl std::fmt::Display for Spiteful {
+            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                panic!("no words")
+            }
+        }
+        impl std::error::Error for Spiteful {}
+        let result = Contained::new(async { Err::<(), Error>(Spiteful.into()) }).await;
+        assert!(text(result).ends_with("no words"));
     }
 }

@@ -84,8 +84,10 @@ impl Inbox {
         self.count_hold();
         self.hold = None;
         self.handle.set_invocation(None);
-        let (client, id) = (self.client.clone(), self.id.clone());
-        self.poll = Some(Box::pin(async move { client.next_event(&id).await }));
+        let (client, id, handle) = (self.client.clone(), self.id.clone(), self.handle.clone());
+        self.poll = Some(Box::pin(async move {
+            client.next_known_event(&id, || handle.count(|metrics| metrics.unknown_events += 1)).await
+        }));
     }
 
     /// The answer to the poll, once it is there.
@@ -153,10 +155,10 @@ impl Inbox {
         if self.is_past_bound() { None } else { self.intake.as_mut()?.try_batch() }
     }
 
-    /// Drops and counts what is left in the queue.
-    pub(crate) fn drop_queued(&mut self) {
-        while let Some(batch) = self.intake.as_mut().and_then(Intake::try_batch) {
-            self.handle.count_dropped(batch.len());
+    /// Drops and counts what is left in the queue, and whatever still comes.
+    pub(crate) fn close(&mut self) {
+        if let Some(intake) = &mut self.intake {
+            intake.close(&self.handle);
         }
     }
 

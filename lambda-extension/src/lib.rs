@@ -16,6 +16,9 @@
 //! }
 //! ```
 //!
+//! That is a whole program: it registers, logs each invocation and the end, and is gone when it is told to go. Built with the
+//! feature `simulator`, `cargo run` shows its life on your own machine.
+//!
 //! # Four ideas
 //!
 //! - **Events.** Lambda tells an extension of each [`InvokeEvent`] and of the [`ShutdownEvent`]. Asking for the next one also says
@@ -28,11 +31,36 @@
 //! - **The simulator** (feature `simulator`) is a local Lambda: for tests, and for
 //!   `cargo run --features simulator`, where a program that finds no Lambda around it is run under a local one.
 //!
+//! # Where to begin
+//!
+//! | you want | look at |
+//! |---|---|
+//! | one function that is called for events or telemetry | [`main`](macro@main), [`extension_fn`] |
+//! | state, preparations, a flush | [`Extension`] |
+//! | to read logs and platform events | [`telemetry::Batch`], [`telemetry::Record`] |
+//! | to choose what an invocation may be held for | [`FlushStrategy`], [`Config::max_hold`] |
+//! | something between registering and running, or an internal extension | [`Config::register`], [`Config::internal`] |
+//! | to ask for a flush, or for what was counted, from a task of your own | [`Handle`] |
+//! | the calls without the loop | [`client::Client`] |
+//! | a test | `simulator::Simulator` |
+//!
+//! The guide in the repository's `docs/` has pictures of every phase of a life, what each flush strategy costs, and the messages
+//! Lambda prints with their causes.
+//!
+//! # A life
+//!
+//! ```text
+//! register -> subscribe -> constructor, on_init -> next event
+//!   INVOKE:   on_invoke beside the function, on_telemetry for each batch, on_flush if it is due -> next event
+//!   SHUTDOWN: on_telemetry for the rest, on_flush, on_shutdown -> the process ends
+//! ```
+//!
 //! # What holds
 //!
 //! Under [`ErrorPolicy::Continue`], the default, the function answers whatever a hook returns, panics with or waits for; what was
 //! accepted as telemetry is handed on or counted in [`Metrics`]. What nothing can contain is a process that ends and a
-//! thread that blocks; build with `panic = "unwind"`.
+//! thread that blocks; build with `panic = "unwind"`. `docs/faults.md` in the repository is a table of what tests saw of each fault in
+//! each phase.
 //!
 //! # Features
 //!
@@ -41,6 +69,7 @@
 //! | `logging` | yes | [`logging`]: log lines as Lambda's logging configuration asks |
 //! | `logs` | no | [`client::Client::subscribe_logs`]: the legacy Logs API |
 //! | `simulator` | no | the local Lambda, and the program `lambda-sim` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, clippy::unwrap_used)]
 
 #[doc(hidden)]
@@ -87,9 +116,13 @@ pub use registration::Registration;
 
 /// Runs an extension as its environment says, until SHUTDOWN: [`Config::from_env`], then [`Config::run`].
 ///
+/// It returns when the last hook has, and the process should end then: Lambda bills the time until it does. What it costs beside
+/// your hooks is in the repository's `docs/figures.md`: about two milliseconds of Init and three megabytes.
+///
 /// # Errors
 ///
-/// [`ExtensionError`], as the type that `main` usually returns.
+/// [`ExtensionError`], as the type that `main` usually returns. It has been reported to Lambda where that was possible; `main` should
+/// return it, so that the process exits with another code than 0.
 ///
 /// ```no_run
 /// use lambda_extension::{Error, InvokeEvent, extension_fn};
@@ -108,7 +141,19 @@ pub async fn run<E: Extension>(extension: E) -> Result<(), Error> {
     Ok(Config::from_env()?.run(extension).await?)
 }
 
-/// The programs in the README compile.
+/// The programs in the README and in the guide compile, and run where they can.
 #[cfg(all(doctest, feature = "simulator"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod guide {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/lifecycle.md")]
+    struct Lifecycle;
+    #[doc = include_str!("../../docs/flushing.md")]
+    struct Flushing;
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
+    #[doc = include_str!("../../docs/errors.md")]
+    struct Errors;
+    #[doc = include_str!("../../docs/migrating.md")]
+    struct Migrating;
+}

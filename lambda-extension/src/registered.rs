@@ -65,7 +65,7 @@ impl Registered {
         let stream = config.open_stream(&events, &handle).await?;
         let registration = match config.client.register(&config.name, &events).await {
             Err(ExtensionError::Register { source, .. }) if config.may_ask_for_less(&events, &source) => {
-                say::warn(format_args!("Lambda refuses INVOKE here ({source}); registering without it"));
+                say::warn(format_args!("Lambda refuses INVOKE, as Managed Instances do ({source}); registering without it, so `on_invoke` is not called"));
                 config.initialization = Initialization::ManagedInstances;
                 events = config.registered_events();
                 config.client.register(&config.name, &events).await?

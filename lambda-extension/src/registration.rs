@@ -6,15 +6,24 @@ use crate::{
     wire::RegisterResponse,
 };
 
-/// What is known once Lambda has registered the extension.
+/// What is known once Lambda has registered the extension; given to [`Extension::on_init`](crate::Extension::on_init) and to a
+/// constructor.
+///
+/// ```
+/// use lambda_extension::Registration;
+///
+/// let registration = Registration::new("orders");
+/// assert_eq!((registration.function_name.as_str(), registration.function_version.as_str()), ("orders", "$LATEST"));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Registration {
-    /// What every other call to Lambda is made with.
+    /// What every other call to Lambda is made with. Another one after each restart of the environment, and the same in all that are
+    /// restored from one snapshot.
     pub extension_id: ExtensionId,
     /// The function the extension runs beside.
     pub function_name: String,
-    /// `$LATEST`, or a number.
+    /// The function's version: `$LATEST`, or a number.
     pub function_version: String,
     /// The function's handler; empty for a container image.
     pub handler: String,

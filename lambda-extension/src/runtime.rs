@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, Span};
 
 use crate::{
@@ -123,15 +123,34 @@ impl<E: Extension> Life<E> {
     async fn end(&mut self, result: Result<(), ExtensionError>) -> Result<(), ExtensionError> {
         if let Err(error) = &result {
             self.report(error).await;
+            // Nobody will be handed what has come since.
+            if let Some(mut listener) = self.listener.take() {
+                listener.close().await;
+            }
+            self.inbox.close();
         }
         result
     }
 
     /// Has telemetry delivered to the stream, if one is open for it.
     async fn subscribe(&mut self, stream: Option<Stream>) -> Result<(), ExtensionError> {
-        let Some(stream) = stream else { return Ok(()) };
-        let subscribed = stream.subscribe(self.inbox.client(), &self.registration.extension_id).await;
-        match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error))? {
+        let Some(mut stream) = stream else { return Ok(()) };
+        // An answer that does not come must not cost Init: what is left of the time belongs to `on_init`.
+        let started = Instant::now();
+        let half = self.init_bound().map(|bound| started + bound.saturating_duration_since(started) / 2);
+        let subscribing = stream.subscribe(self.inbox.client(), &self.registration.extension_id);
+        let subscribed = match half {
+            None => subscribing.await,
+            Some(half) => timeout_at(half, subscribing).await.unwrap_or_else(|_| {
+                let reason = format!("no answer within {} ms", started.elapsed().as_millis());
+                Err(ExtensionError::Subscribe { source: self.inbox.client().broken(reason) })
+            }),
+        };
+        if subscribed.is_err() {
+            // Lambda may have taken it all the same, and have delivered something.
+            stream.close(&self.handle).await;
+        }
+        match subscribed.map(Some).or_else(|error| self.config.without_telemetry(error, &self.handle))? {
             Some(Subscribed::Delivering) => {
                 if stream.reports_ends {
                     self.inbox.decision.expect_reports();
@@ -140,7 +159,9 @@ impl<E: Extension> Life<E> {
                 self.listener = Some(stream.listener);
             }
             Some(Subscribed::NotSupported) => {
-                say::warn(format_args!("there is no telemetry here: this emulator has none"));
+                say::warn(format_args!(
+                    "there is no telemetry here: this emulator accepts the subscription and delivers nothing; `lambda-sim` does deliver"
+                ));
             }
             None => {}
         }
@@ -168,7 +189,7 @@ impl<E: Extension> Life<E> {
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
-                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run"
+                "the extension could not be initialised and stays as a no-op until SHUTDOWN, so that the function can run; what failed stands above"
             ));
         }
         loop {
@@ -220,6 +241,10 @@ impl<E: Extension> Life<E> {
         self.feedback.invoked();
         let request_id = event.request_id.clone();
         self.restore().await?;
+        if self.extension.is_none() {
+            // A no-op has nothing to wait for, and Lambda bills the waiting.
+            return Ok(());
+        }
         self.call(Call::Invoke(event), None).await?;
         self.await_function(&request_id).await?;
         while let Some(batch) = self.inbox.queued() {
@@ -230,7 +255,8 @@ impl<E: Extension> Life<E> {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
                 say::warn(format_args!(
-                    "{request_id}: no time is left to flush; the data waits for the next invocation"
+                    "{request_id}: no time is left to flush; what was gathered waits for the next invocation or for SHUTDOWN. More time \
+                     comes of faster hooks, a longer timeout of the function, or a longer `max_hold`"
                 ));
                 if requested {
                     self.handle.request_flush();
@@ -286,7 +312,7 @@ impl<E: Extension> Life<E> {
 
     fn drop_extension(&mut self) {
         if let Err(panic) = drop_contained(self.extension.take()) {
-            say::error(format_args!("dropping the extension failed: {panic}"));
+            say::error(format_args!("the extension failed in its destructor, after its last hook: {panic}"));
         }
     }
 
@@ -305,12 +331,12 @@ impl<E: Extension> Life<E> {
                 Happening::Event | Happening::RuntimeDone => {}
             }
         }
-        listener.close();
+        listener.close().await;
         while let Some(batch) = self.inbox.queued() {
             let handed_on = self.hand_on(batch).await;
             result = result.and(handed_on);
         }
-        self.inbox.drop_queued();
+        self.inbox.close();
         result
     }
 
@@ -325,19 +351,20 @@ impl<E: Extension> Life<E> {
 
     async fn hand_on(&mut self, batch: Batch) -> Result<(), ExtensionError> {
         // Counting looks at every event, so it is done once.
-        let records = batch.len();
+        let (records, bytes) = (batch.len(), batch.as_bytes().len());
         // Nothing but what the loop subscribes to for itself, or the extension's own lines.
         if records == 0 {
             return Ok(());
         }
         let between_invocations = self.inbox.is_parked() && !self.inbox.function_runs();
         if self.extension.is_none() || (between_invocations && self.is_feedback(&batch)) {
-            self.handle.count_dropped(records);
+            self.handle.count_dropped(Some(&batch));
             return Ok(());
         }
         self.handle.count(|metrics| {
             metrics.batches += 1;
             metrics.records += records as u64;
+            metrics.bytes += bytes as u64;
         });
         let batch = batch.within(self.inbox.bound_of_hook(None));
         self.call(Call::Telemetry(batch), None).await.map(drop)
@@ -371,11 +398,19 @@ impl<E: Extension> Life<E> {
     ) -> Result<(), ExtensionError> {
         let mut event = FlushEvent::new(reason).within(self.inbox.bound_of_hook(limit));
         event.request_id = request_id;
-        self.inbox.decision.flushed(Instant::now());
-        if self.call(Call::Flush(event), limit).await?.is_some() {
-            self.handle.count(|metrics| metrics.flushed += 1);
+        let started = Instant::now();
+        self.inbox.decision.flushed(started);
+        if self.extension.is_none() {
+            return Ok(());
         }
-        Ok(())
+        let flushed = self.call(Call::Flush(event), limit).await;
+        let took = started.elapsed();
+        self.handle.count(|metrics| {
+            metrics.flushed += u64::from(matches!(flushed, Ok(Some(()))));
+            metrics.flushing += took;
+            metrics.longest_flush = metrics.longest_flush.max(took);
+        });
+        flushed.map(drop)
     }
 
     /// Calls a hook, if there still is an extension. `None` if there is not, or if the hook failed and the policy is to go on.
@@ -401,6 +436,8 @@ impl<E: Extension> Life<E> {
             ErrorPolicy::Exit => Err(ExtensionError::Hook { hook, source: error }),
             ErrorPolicy::Continue => {
                 say::error(format_args!("{hook} failed; the function goes on: {}", chain(&error).join(": ")));
+                // It is the user's, and may panic.
+                let _ = drop_contained(error);
                 Ok(None)
             }
         }
@@ -428,7 +465,9 @@ impl<E: Extension> Life<E> {
             Ok(Err(refused)) => &chain(refused).join(": "),
             Err(_) => &"no answer",
         };
-        say::warn(format_args!("Lambda did not take the report of the error: {unreported}"));
+        say::warn(format_args!(
+            "cannot report the error to Lambda, which will call the end of this process a crash: {unreported}"
+        ));
     }
 }
 

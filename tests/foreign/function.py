@@ -20,7 +20,8 @@ while True:
     answer = connection.getresponse()
     request_id = answer.getheader("Lambda-Runtime-Aws-Request-Id")
     event = json.loads(answer.read())
-    print(f"handler {os.environ['_HANDLER']} runs", flush=True)
+    # AWS's emulator names no handler unless it is told one.
+    print(f"handler {os.environ.get('_HANDLER')} runs", flush=True)
     if event.get("fail"):
         body = json.dumps({"errorMessage": "as asked", "errorType": "Function.Asked"})
         connection.request("POST", f"{base}/{request_id}/error", body,

@@ -3,7 +3,6 @@
 //! The emulator starts extensions and function when it is first invoked, and begins the shutdown on SIGTERM.
 
 use std::fs;
-use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -29,6 +28,7 @@ pub struct Builder {
     function: PathBuf,
     function_timeout: u32,
     managed: bool,
+    arm64: bool,
 }
 
 impl Builder {
@@ -74,6 +74,14 @@ impl Builder {
         self.env("AWS_LAMBDA_MAX_CONCURRENCY", "2")
     }
 
+    /// Takes AWS's build for arm64, where a machine of another architecture runs such programs as well. The function is
+    /// this machine's all the same.
+    #[must_use]
+    pub fn arm64(mut self) -> Self {
+        self.arm64 = true;
+        self
+    }
+
     /// Starts the emulator and waits until it listens. The extensions start with the first invocation.
     ///
     /// # Panics
@@ -109,7 +117,7 @@ impl Builder {
             }
         }
         let (log, stdout, stderr) = Log::new().expect("a pipe for the emulator's output");
-        let mut command = namespace::command(directory.path(), &binary());
+        let mut command = namespace::command(directory.path(), &binary(self.arm64));
         command
             .args(["--runtime-interface-emulator-address", &invoke_address.to_string()])
             .args(["--runtime-api-address", &api_address.to_string()])
@@ -155,8 +163,8 @@ fn free_addresses() -> [SocketAddr; 2] {
     [free(), free()]
 }
 
-fn binary() -> PathBuf {
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+fn binary(arm64: bool) -> PathBuf {
+    let architecture = if arm64 { "arm64" } else { "x86_64" };
     programs::workspace().join(format!("target/emulator/aws-lambda-rie-{architecture}"))
 }
 
@@ -200,7 +208,8 @@ impl Emulator {
     ///
     /// When it is missing though the variable `REQUIRE_RIE` says 1.
     pub fn builder() -> Option<Builder> {
-        let missing = if !binary().is_file() {
+        let arm64 = cfg!(target_arch = "aarch64");
+        let missing = if !binary(arm64).is_file() {
             "AWS's emulator is not there: run tests/fetch-emulator"
         } else if !namespace::available() {
             "AWS's emulator needs a mount namespace over /opt: run as root, or allow user namespaces (unshare -rm)"
@@ -212,12 +221,11 @@ impl Emulator {
                 function,
                 function_timeout: 20,
                 managed: false,
+                arm64,
             });
         };
         assert!(std::env::var_os("REQUIRE_RIE").is_none_or(|value| value != "1"), "{missing}");
-        let test = thread::current();
-        // Not `eprintln`, which the test harness keeps to itself while a test passes.
-        let _ = writeln!(io::stderr(), "SKIPPED {}: {missing}", test.name().unwrap_or_default());
+        crate::skipped(missing);
         None
     }
 

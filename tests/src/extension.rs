@@ -18,7 +18,7 @@ enum Source {
     /// The program itself, as a layer would bring it.
     Program(PathBuf),
     /// A script of ours that starts the program, and says how it ended.
-    Launched { program: PathBuf, environment: Vec<(String, String)>, recorded: bool },
+    Launched { program: PathBuf, environment: Vec<(String, String)>, recorded: bool, redirected: String },
     /// A symbolic link to a program.
     Link(PathBuf),
     /// A script of the test's.
@@ -57,7 +57,7 @@ impl Extension {
     /// A variable that only this extension sees.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.launched().1.push((name.to_owned(), value.to_owned()));
+        self.launched().0.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -65,17 +65,29 @@ impl Extension {
     /// ([`Emulator::exit_code`](crate::Emulator::exit_code)).
     #[must_use]
     pub fn recorded(mut self) -> Self {
-        *self.launched().2 = true;
+        *self.launched().1 = true;
         self
     }
 
-    fn launched(&mut self) -> (&Path, &mut Vec<(String, String)>, &mut bool) {
+    /// What the shell that starts it does with its output, such as `2>/dev/full`.
+    #[must_use]
+    pub fn redirected(mut self, redirected: &str) -> Self {
+        redirected.clone_into(self.launched().2);
+        self
+    }
+
+    fn launched(&mut self) -> (&mut Vec<(String, String)>, &mut bool, &mut String) {
         if let Source::Program(program) = &self.source {
             let program = program.clone();
-            self.source = Source::Launched { program, environment: Vec::new(), recorded: false };
+            self.source = Source::Launched {
+                program,
+                environment: Vec::new(),
+                recorded: false,
+                redirected: String::new(),
+            };
         }
         match &mut self.source {
-            Source::Launched { program, environment, recorded } => (program, environment, recorded),
+            Source::Launched { environment, recorded, redirected, .. } => (environment, recorded, redirected),
             _ => panic!("{} is no program of its own, so there is nowhere to set its variables", self.name),
         }
     }
@@ -87,12 +99,12 @@ impl Extension {
             Source::Program(program) => fs::copy(program, &path).map(|_| ())?,
             Source::Link(program) => return symlink(program, &path),
             Source::Script(text) => fs::write(&path, text)?,
-            Source::Launched { program, environment, recorded } => {
+            Source::Launched { program, environment, recorded, redirected } => {
                 let mut environment = environment.clone();
                 if *recorded {
                     environment.push(("AWS_LAMBDA_RUNTIME_API".to_owned(), recorder.to_string()));
                 }
-                fs::write(&path, launcher(program, &environment))?;
+                fs::write(&path, launcher(program, &environment, redirected))?;
             }
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
@@ -101,12 +113,12 @@ impl Extension {
 
 /// The program runs under the launcher's own name, as AWS demands of launchers, and below it rather than in its place,
 /// so that somebody is left to say how it ended.
-fn launcher(program: &Path, environment: &[(String, String)]) -> String {
+fn launcher(program: &Path, environment: &[(String, String)], redirected: &str) -> String {
     let exports: String =
         environment.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect();
     let program = quoted(&program.to_string_lossy());
     format!(
-        "#!/bin/bash\n{exports}(exec -a \"$0\" {program})\ncode=$?\necho \"launcher: ${{0##*/}} ended with $code\"\nexit $code\n"
+        "#!/bin/bash\n{exports}(exec -a \"$0\" {program} {redirected})\ncode=$?\necho \"launcher: ${{0##*/}} ended with $code\"\nexit $code\n"
     )
 }
 

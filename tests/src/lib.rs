@@ -1,5 +1,5 @@
-//! What the integration tests share: AWS's own emulator with an `/opt/extensions` of its own, and a look over
-//! an extension's shoulder.
+//! What the integration tests share: AWS's own emulator with an `/opt/extensions` of its own, a look over an extension's
+//! shoulder, and the pages that people read.
 //!
 //! ```no_run
 //! use lambda_extension_tests::{Emulator, Extension, programs};
@@ -12,12 +12,15 @@
 //!
 //! Nothing here uses the framework, but for the program `misbehave`: what judges it must not share its mistakes.
 
+use std::io::{self, Write};
+
 pub mod emulator;
 mod extension;
 pub mod front;
 pub mod http;
 mod log;
 mod namespace;
+pub mod pages;
 pub mod process;
 pub mod programs;
 pub mod recorder;
@@ -25,6 +28,22 @@ pub mod servers;
 
 pub use emulator::Emulator;
 pub use extension::Extension;
+
+/// Whether a test that takes more than Rust was asked for, by a variable that says 1. If not, that is said, with the script
+/// that brings what it takes.
+pub fn asked_for(variable: &str, script: &str) -> bool {
+    let asked_for = std::env::var_os(variable).is_some_and(|value| value == "1");
+    if !asked_for {
+        skipped(&format!("run {script}"));
+    }
+    asked_for
+}
+
+/// Says that this test skips, and why. Not by `eprintln`, which the test harness keeps to itself while a test passes.
+pub(crate) fn skipped(why: &str) {
+    let test = std::thread::current();
+    let _ = writeln!(io::stderr(), "SKIPPED {}: {why}", test.name().unwrap_or_default());
+}
 
 /// How long anything may take before a test gives up. Nothing waits this long when all is well.
 const BOUND: std::time::Duration = std::time::Duration::from_secs(60);

@@ -24,6 +24,15 @@ impl Process {
         pids.filter(|child| parent_of(*child) == Some(pid)).filter_map(Pid::from_raw).map(Self).collect()
     }
 
+    /// The process of this number.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be the number of a process.
+    pub fn of(pid: i32) -> Self {
+        Self(Pid::from_raw(pid).expect("a process has a number greater than 0"))
+    }
+
     /// This process, its children, theirs, and so on.
     pub(crate) fn tree(self) -> Vec<Self> {
         let mut tree = vec![self];
@@ -69,8 +78,32 @@ impl Process {
     }
 
     /// Sends SIGKILL, unless the process is gone already.
-    pub(crate) fn kill(self) {
+    pub fn kill(self) {
         let _ = kill_process(self.0, Signal::KILL);
+    }
+
+    /// Stops it, as a freeze does, and waits until it stands still.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone, or does not stop.
+    pub fn stop(self) {
+        kill_process(self.0, Signal::STOP).unwrap_or_else(|error| panic!("SIGSTOP to {self:?}: {error}"));
+        let began = Instant::now();
+        // The kernel takes its time with a process that is busy, and tells nobody but its parent.
+        while !self.status("State").starts_with(['T', 't']) {
+            assert!(began.elapsed() < BOUND, "{self:?} does not stop");
+            thread::yield_now();
+        }
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn go_on(self) {
+        kill_process(self.0, Signal::CONT).unwrap_or_else(|error| panic!("SIGCONT to {self:?}: {error}"));
     }
 
     /// Notes the moment at which the process ends.

@@ -66,6 +66,21 @@ fn an_extension_that_behaves_gives_exit_code_0_and_a_report_in_three_forms() {
 }
 
 #[test]
+fn the_extension_stands_behind_the_options_with_dashes_between_or_without() {
+    for arguments in [
+        &["--quiet", "-n", "1", "/bin/false", "--name", "x"][..],
+        &["--quiet", "-n", "1", "--", "/bin/false", "--name", "x"],
+    ] {
+        let run = lambda_sim(arguments);
+        assert_eq!(run.status.code(), Some(1), "{arguments:?}: {}", text(&run.stderr));
+        assert!(text(&run.stdout).contains("false: ended before SHUTDOWN"), "{}", text(&run.stdout));
+    }
+    let slip = lambda_sim(&["--quite", "/bin/false"]);
+    assert_eq!(slip.status.code(), Some(2));
+    assert!(text(&slip.stderr).contains("'--quiet'"), "{}", text(&slip.stderr));
+}
+
+#[test]
 fn an_extension_that_misbehaves_gives_exit_code_1_and_the_reason() {
     let run = lambda_sim(&["--quiet", "--", "/bin/false"]);
     assert_eq!(run.status.code(), Some(1));

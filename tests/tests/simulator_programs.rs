@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
@@ -13,8 +13,8 @@ use lambda_extension_tests::http::Message;
 use lambda_extension_tests::programs;
 use serde_json::Value;
 
-/// Runs an extension for three invocations; the report, and whether `lambda-sim` was content.
-fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
+/// Runs an extension for three invocations under `lambda-sim`, which reports as JSON.
+fn run(extension: &Path, options: &[&str]) -> Output {
     static LAMBDA_SIM: OnceLock<PathBuf> = OnceLock::new();
     let lambda_sim = LAMBDA_SIM.get_or_init(|| {
         programs::build(
@@ -22,14 +22,19 @@ fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
             "lambda-sim",
         )
     });
-    let run = Command::new(lambda_sim)
+    Command::new(lambda_sim)
         .args(["--json", "--invokes", "3"])
         .args(options)
         .arg("--")
         .arg(extension)
         .stdin(Stdio::null())
         .output()
-        .expect("lambda-sim runs");
+        .expect("lambda-sim runs")
+}
+
+/// The report of such a run, and whether `lambda-sim` was content.
+fn live(extension: &Path, options: &[&str]) -> (Value, bool) {
+    let run = run(extension, options);
     let report = serde_json::from_slice(&run.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&run.stderr)));
     (report, run.status.success())
@@ -62,6 +67,18 @@ fn a_function_written_with_the_published_runtime_runs_beside_an_extension() {
     let (report, content) = live(&programs::example("basic"), &["--function", &function]);
     assert!(content, "{report:#}");
     assert_eq!(report["totals"]["failed"], 0, "{report:#}");
+}
+
+#[test]
+fn beside_graceful_shutdown_a_function_is_asked_to_leave_and_is_not_held_up() {
+    let extension = programs::build(&["-p", "graceful_shutdown"], "graceful_shutdown");
+    let function = programs::workspace().join("tests/foreign/function.py");
+    let run = run(&extension, &["--function", &function.to_string_lossy()]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && said.contains("the runtime was asked to leave"), "{said}");
+    let report: Value = serde_json::from_slice(&run.stdout).expect("a report in JSON");
+    assert_eq!(report["totals"]["failed"], 0, "{report:#}");
+    assert_eq!(report["shutdowns"][0]["extensions"][0]["ended"], "exit code 0", "{report:#}");
 }
 
 #[test]

@@ -5,10 +5,10 @@ mod scripted;
 use std::time::Duration;
 
 use lambda_extension::{
-    FlushReason, FlushStrategy,
+    Error, Extension, FlushEvent, FlushReason, FlushStrategy, Registration,
     telemetry::{Category, Subscription},
 };
-use scripted::{Lambda, Running, Seen, Sender};
+use scripted::{Lambda, Running, Seen, Sender, line};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -62,7 +62,8 @@ async fn own_marked_lines_are_no_news_at_all() {
     let mut sender = running.connect().await;
     let mark = format!("[{}] ", scripted::NAME);
     assert_eq!(deliver(&mut running, &mut sender, &format!("{mark} INFO flushed\n"), 100).await, 0);
-    assert_eq!(running.handle.metrics().dropped_batches, 0, "they are no loss either");
+    let metrics = running.handle.metrics();
+    assert_eq!((metrics.dropped_batches, metrics.filtered_records), (0, 100), "they are no loss either");
     assert_eq!(deliver(&mut running, &mut sender, "another extension\n", 5).await, 5);
 }
 
@@ -83,6 +84,64 @@ async fn other_extensions_may_go_on_writing_while_the_function_runs() {
     assert_eq!(sender.post(&runtime_done("a long one")).await, 200);
     let handed_on = deliver(&mut running, &mut sender, "printed in on_telemetry\n", 100).await;
     assert!(handed_on < 20, "{handed_on}");
+}
+
+/// Its `on_init` fails.
+struct Hopeless;
+
+impl Extension for Hopeless {
+    async fn on_init(&mut self, _: &Registration) -> Result<(), Error> {
+        Err("nothing works".into())
+    }
+}
+
+#[tokio::test]
+async fn a_no_op_answers_and_counts_telemetry_and_holds_no_invocation() {
+    let mut lambda = Lambda::start().await;
+    let config = lambda.config().telemetry(Subscription::new([Category::Function])).flush(FlushStrategy::End);
+    let registered = config.register().await.expect("it is taken");
+    let handle = registered.registration().handle();
+    let ended = tokio::spawn(registered.run(Hopeless));
+    lambda.asked(1).await;
+    let mut sender = Sender::connect(lambda.port()).await;
+    for number in 0..10 {
+        assert_eq!(sender.post(&format!("[{},{}]", line("a"), line("b"))).await, 200);
+        // Nothing tells of the end of this invocation, and nobody waits for that.
+        lambda.invoke(&number.to_string(), MINUTE);
+        lambda.asked(number + 2).await;
+    }
+    lambda.shutdown();
+    ended.await.expect("it does not panic").expect("it ends well");
+    let metrics = handle.metrics();
+    assert_eq!((metrics.invocations, metrics.errors, metrics.records), (10, 1, 0));
+    assert_eq!((metrics.dropped_batches, metrics.dropped_records), (10, 20));
+    assert_eq!((metrics.held, metrics.missed_runtime_done, metrics.flushed), (Duration::ZERO, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_flushes_take_is_counted_whether_or_not_they_succeed() {
+    struct Slow(u32);
+    impl Extension for Slow {
+        async fn on_flush(&mut self, _: FlushEvent) -> Result<(), Error> {
+            self.0 += 1;
+            sleep(Duration::from_millis(100) * self.0).await;
+            if self.0 == 2 { Err("the sink is gone".into()) } else { Ok(()) }
+        }
+    }
+    let mut lambda = Lambda::start().await;
+    let registered = lambda.config().flush(FlushStrategy::End).register().await.expect("it is taken");
+    let handle = registered.registration().handle();
+    let _running = tokio::spawn(registered.run(Slow(0)));
+    for number in 0..2 {
+        lambda.asked(number + 1).await;
+        lambda.invoke(&number.to_string(), MINUTE);
+    }
+    lambda.asked(3).await;
+    let metrics = handle.metrics();
+    assert_eq!((metrics.flushed, metrics.errors), (1, 1));
+    // A timer of tokio's rings within the millisecond after its time.
+    assert!((300..=302).contains(&metrics.flushing.as_millis()), "{metrics:?}");
+    assert!((200..=201).contains(&metrics.longest_flush.as_millis()), "{metrics:?}");
 }
 
 #[tokio::test]

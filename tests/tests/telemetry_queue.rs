@@ -52,6 +52,7 @@ async fn four_mebibytes_wait_for_a_hook_that_does_not_return_and_what_comes_then
     assert!((1_000..1_010).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     let metrics = running.handle.metrics();
     assert_eq!((metrics.dropped_batches, metrics.dropped_records), (1, 2));
+    assert_eq!(metrics.longest_queue, CAPACITY as u64);
     // The hook returns after all: nothing that was queued is lost, and it comes in its order.
     running.telemetry.add_permits(1_000);
     for number in 0..CAPACITY / BATCH {

@@ -121,6 +121,8 @@ async fn platform_that_only_the_loop_asked_for_is_not_handed_on() {
     assert_eq!(batch.iter().map(|event| event.record.kind()).collect::<Vec<_>>(), ["function"]);
     let metrics = running.handle.metrics();
     assert_eq!((metrics.batches, metrics.records, metrics.dropped_batches), (1, 1, 0));
+    assert_eq!(metrics.filtered_records, 4, "the others are accounted for");
+    assert_eq!(metrics.bytes, format!("[{start},{},{unknown}]", line("x")).len() as u64);
 }
 
 fn schemas(lambda: &Lambda) -> Vec<Value> {

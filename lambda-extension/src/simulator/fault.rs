@@ -24,6 +24,10 @@ pub enum Fault {
     Status(Route, u16),
     /// The answer is held back for this long.
     Slow(Route, Duration),
+    /// The call has its effect, and the answer has status 200 and a body that is not what anybody expects.
+    Garbage(Route),
+    /// The call has its effect, and the connection is closed in the middle of the answer's body.
+    Truncated(Route),
     /// The next telemetry batch holds an element that is no JSON.
     MalformedBatch,
     /// The next telemetry batch ends in the middle of an element.
@@ -40,13 +44,19 @@ pub enum Fault {
     UnknownReason(String),
     /// The next delivery finds no listener; Lambda tries again.
     ListenerRefused,
+    /// The next `platform.runtimeDone` is told, and delivered, as soon as its invocation begins.
+    RuntimeDoneEarly,
+    /// The next `platform.runtimeDone` is told this much later, if the environment still is there.
+    RuntimeDoneLate(Duration),
+    /// The next `platform.runtimeDone` is not told at all.
+    RuntimeDoneMissing,
     /// The wall clock jumps by this many milliseconds before the next invocation.
     ClockJump(i64),
 }
 
-/// As the options of `lambda-sim` write it: `ROUTE=drop`, `ROUTE=500`, `ROUTE=slow:MS`, `malformed-batch`,
-/// `truncated-batch`, `oversized-batch=BYTES`, `duplicate-batch`, `unknown-record=TYPE`, `unknown-event=TYPE`,
-/// `unknown-reason=WORD`, `listener-refused`, `clock-jump=MS`.
+/// As the options of `lambda-sim` write it: `ROUTE=drop`, `ROUTE=500`, `ROUTE=slow:MS`, `ROUTE=garbage`, `ROUTE=truncated`,
+/// `malformed-batch`, `truncated-batch`, `oversized-batch=BYTES`, `duplicate-batch`, `unknown-record=TYPE`, `unknown-event=TYPE`,
+/// `unknown-reason=WORD`, `listener-refused`, `runtime-done=early`, `runtime-done=late:MS`, `runtime-done=missing`, `clock-jump=MS`.
 impl FromStr for Fault {
     type Err = String;
 
@@ -62,12 +72,19 @@ impl FromStr for Fault {
             ("truncated-batch", "") => Self::TruncatedBatch,
             ("duplicate-batch", "") => Self::DuplicateBatch,
             ("listener-refused", "") => Self::ListenerRefused,
+            ("runtime-done", "early") => Self::RuntimeDoneEarly,
+            ("runtime-done", "missing") => Self::RuntimeDoneMissing,
+            ("runtime-done", value) if value.starts_with("late:") => {
+                Self::RuntimeDoneLate(Duration::from_millis(number(&value[5..])?.unsigned_abs()))
+            }
             ("oversized-batch", bytes) => Self::OversizedBatch(number(bytes)?.unsigned_abs() as usize),
             ("clock-jump", by) => Self::ClockJump(number(by)?),
             ("unknown-record", word) if !word.is_empty() => Self::UnknownRecord(word.to_owned()),
             ("unknown-event", word) if !word.is_empty() => Self::UnknownEvent(word.to_owned()),
             ("unknown-reason", word) if !word.is_empty() => Self::UnknownReason(word.to_owned()),
             (route, "drop") => Self::Drop(route.parse()?),
+            (route, "garbage") => Self::Garbage(route.parse()?),
+            (route, "truncated") => Self::Truncated(route.parse()?),
             (route, value) if value.starts_with("slow:") => {
                 Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?.unsigned_abs()))
             }
@@ -82,9 +99,9 @@ impl FromStr for Fault {
 
 fn unknown(text: &str) -> String {
     format!(
-        "there is no fault `{text}`; write ROUTE=drop, ROUTE=500, ROUTE=slow:MS, malformed-batch, truncated-batch, \
-         oversized-batch=BYTES, duplicate-batch, unknown-record=TYPE, unknown-event=TYPE, unknown-reason=WORD, \
-         listener-refused or clock-jump=MS"
+        "there is no fault `{text}`; write ROUTE=drop, ROUTE=500, ROUTE=slow:MS, ROUTE=garbage, ROUTE=truncated, \
+         malformed-batch, truncated-batch, oversized-batch=BYTES, duplicate-batch, unknown-record=TYPE, unknown-event=TYPE, \
+         unknown-reason=WORD, listener-refused, runtime-done=early, runtime-done=late:MS, runtime-done=missing or clock-jump=MS"
     )
 }
 
@@ -122,7 +139,18 @@ mod tests {
         assert_eq!("register=drop".parse(), Ok(Fault::Drop(Route::Register)));
         assert_eq!("next=slow:250".parse(), Ok(Fault::Slow(Route::Next, Duration::from_millis(250))));
         assert_eq!("oversized-batch=3000000".parse(), Ok(Fault::OversizedBatch(3_000_000)));
-        for wrong in ["", "next", "next=", "nowhere=500", "next=9000", "clock-jump=soon", "unknown-event="] {
+        assert_eq!("next=garbage".parse(), Ok(Fault::Garbage(Route::Next)));
+        assert_eq!("runtime-done=late:40".parse(), Ok(Fault::RuntimeDoneLate(Duration::from_millis(40))));
+        for wrong in [
+            "",
+            "runtime-done",
+            "next",
+            "next=",
+            "nowhere=500",
+            "next=9000",
+            "clock-jump=soon",
+            "unknown-event=",
+        ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }
     }

@@ -64,7 +64,7 @@ impl fmt::Debug for Function {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct FunctionCall {
-    /// The request id.
+    /// The request id, which the extension's event names too.
     pub request_id: String,
     /// What the function was invoked with.
     pub payload: Vec<u8>,
@@ -93,7 +93,7 @@ impl FunctionCall {
 pub struct FunctionError {
     /// Such as `Function.OrderNotFound`.
     pub error_type: String,
-    /// For people.
+    /// What went wrong, for people.
     pub message: String,
 }
 
@@ -105,7 +105,7 @@ impl FunctionError {
 }
 
 impl Function {
-    /// Answers with its payload.
+    /// Answers with its payload, at once unless [`takes`](Self::takes) says otherwise.
     pub fn echo() -> Self {
         Self::from_fn(async |call: FunctionCall| Ok(call.payload))
     }

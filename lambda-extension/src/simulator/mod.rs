@@ -99,9 +99,9 @@ pub enum ShutdownReason {
     /// It was idle for long, or ran for long.
     #[default]
     Spindown,
-    /// An invocation took too long.
+    /// An invocation took longer than the function's timeout.
     Timeout,
-    /// Something in it failed.
+    /// The function's process or an extension's ended, or Init failed.
     Failure,
     /// Any other word, which no Lambda has sent yet.
     Other(String),
@@ -380,6 +380,12 @@ impl Simulator {
         Ok(())
     }
 
+    /// The port an extension has its telemetry delivered to, for a test that has something of its own to deliver; nothing
+    /// where it has not subscribed, or not by HTTP.
+    pub fn telemetry_port(&self, extension: &str) -> Option<u16> {
+        self.core.lock().hub.http_port(extension)
+    }
+
     /// Lets something go wrong the next time it can.
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);
@@ -414,7 +420,11 @@ impl Simulator {
         });
         match found.await {
             Some(call) => call,
-            None => panic!("expected a call that did not come; journal:\n{}", self.journal()),
+            None => panic!(
+                "expected a call that did not come within {} s; those that came:\n{}",
+                PATIENCE.as_secs(),
+                self.journal()
+            ),
         }
     }
 

@@ -1,11 +1,14 @@
 //! HTTP in front of the state machine: routes, bodies, parked polls, and the journal of it all.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -30,6 +33,9 @@ pub(crate) const CREDENTIALS_TOKEN: &str = "5a1a9f8e-6f0c-4f5b-9c55-0d9a4c1f7a11
 /// On Managed Instances Lambda reads no more than this of an extension's request.
 const MANAGED_INSTANCES_BODY: usize = 1024 * 1024;
 const LARGEST_BODY: usize = MAX_PAYLOAD + MANAGED_INSTANCES_BODY;
+
+/// What comes instead of an answer where somebody wants to see that.
+const GARBAGE: &[u8] = b"<html>\xff\xfe not what was asked for";
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +81,7 @@ async fn handle(
     core: Arc<Core>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, HangUp> {
+) -> Result<Response<Sent>, HangUp> {
     let call = Received::read(&core, request).await;
     let fault = |wanted: Fault| core.faults.take(move |fault| (*fault == wanted).then_some(()));
     let status = core.faults.take(|fault| match fault {
@@ -96,14 +102,53 @@ async fn handle(
     if let Some(time) = slow {
         tokio::time::sleep(time).await;
     }
-    let dropped = call.route().is_some_and(|route| fault(Fault::Drop(route)).is_some());
-    let answer = answer.filter(|_| !dropped);
+    let on_demand =
+        |wanted: fn(Route) -> Fault| call.route().is_some_and(|route| fault(wanted(route)).is_some());
+    let mut answer = answer.filter(|_| !on_demand(Fault::Drop));
+    if let Some(answer) = &mut answer
+        && on_demand(Fault::Garbage)
+    {
+        answer.body = Bytes::from_static(GARBAGE);
+    }
     call.enter(&core, &connection, answer.as_ref());
-    answer.map(respond).ok_or(HangUp)
+    let truncated = on_demand(Fault::Truncated);
+    answer.map(|answer| respond(answer, truncated)).ok_or(HangUp)
 }
 
-fn respond(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(answer.body));
+/// The body of an answer, which may break off.
+type Sent = Either<Full<Bytes>, Half>;
+
+/// A body that breaks off in the middle.
+struct Half {
+    whole: u64,
+    half: Option<Bytes>,
+}
+
+impl Body for Half {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // Its end, before all that was announced, is what closes the connection.
+        let half = self.half.take();
+        Poll::Ready(half.map(|half| Ok(Frame::data(half))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.whole)
+    }
+}
+
+fn respond(answer: Answer, truncated: bool) -> Response<Sent> {
+    let whole = answer.body;
+    let body = match truncated {
+        true => Either::Right(Half { whole: whole.len() as u64, half: Some(whole.slice(..whole.len() / 2)) }),
+        false => Either::Left(Full::new(whole)),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {
         // Names are ours; a value that a fault made impossible is left out.

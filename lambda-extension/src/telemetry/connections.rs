@@ -34,6 +34,11 @@ impl Connections {
         self.open.push((pace, task));
     }
 
+    /// Closes all of them, and waits until they are.
+    pub(crate) async fn close(&mut self) {
+        self.tasks.shutdown().await;
+    }
+
     /// Waits until one more connection may be served. Where all are in use, one that is idle makes room.
     pub(crate) async fn room(&mut self) {
         loop {

@@ -68,6 +68,11 @@ impl Cut {
         events.retain(|element| keep(element.fields.as_ref().map(|fields| Head::new(body, fields))));
     }
 
+    /// How much memory there is beside the body, in bytes.
+    pub(crate) fn size_beside(&self) -> usize {
+        self.events.capacity() * size_of::<Element>()
+    }
+
     /// The fields of an event. `None` if it is no JSON.
     pub(crate) fn head(&self, index: usize) -> Option<Head<'_>> {
         let fields = self.events[index].fields.as_ref()?;

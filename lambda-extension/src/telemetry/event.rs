@@ -18,7 +18,7 @@ use crate::{
 pub struct Event<'a> {
     /// When Lambda made it, as it was sent: `2026-07-28T19:02:11.805Z`. Empty if that is missing.
     pub time: Cow<'a, str>,
-    /// What happened.
+    /// What happened: a line, or an event of the platform's.
     pub record: Record<'a>,
     raw: Raw<'a>,
     invocation: Option<Arc<str>>,

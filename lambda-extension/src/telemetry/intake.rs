@@ -91,8 +91,13 @@ impl Sender {
         if cut.len() == 0 {
             return;
         }
+        let in_all = cut.len();
         let (batch, signs) = Batch::received(cut, Some(&self.filter), &mut self.correlation());
-        let size = batch.as_bytes().len();
+        let filtered = (in_all - batch.len()) as u64;
+        if filtered > 0 {
+            self.handle.count(|metrics| metrics.filtered_records += filtered);
+        }
+        let size = batch.size();
         let mut unqueued = Unqueued { sender: self, batch: Some(batch) };
         if let Some(room) = self.room(size, &signs).await
             && let Some(batch) = unqueued.batch.take()
@@ -111,6 +116,7 @@ impl Sender {
     async fn room(&self, size: usize, signs: &[Sign]) -> Option<OwnedSemaphorePermit> {
         let size = size.clamp(LEAST_SIZE, CAPACITY) as u32;
         if let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(size) {
+            self.count_queue();
             return Some(room);
         }
         for sign in signs {
@@ -119,17 +125,24 @@ impl Sender {
             }
         }
         // The semaphore is never closed, so only time can run out.
-        timeout(PATIENCE, Arc::clone(&self.room).acquire_many_owned(size)).await.ok()?.ok()
+        let room = timeout(PATIENCE, Arc::clone(&self.room).acquire_many_owned(size)).await.ok()?.ok();
+        self.count_queue();
+        room
+    }
+
+    fn count_queue(&self) {
+        let waiting = (CAPACITY - self.room.available_permits()) as u64;
+        self.handle.count(|metrics| metrics.longest_queue = metrics.longest_queue.max(waiting));
     }
 
     /// Counts a batch that could not be received.
     pub(crate) fn lost(&self) {
         self.correlation().lost();
-        self.dropped(0, "a batch could not be received whole");
+        self.dropped(None, "a batch could not be received whole");
     }
 
-    fn dropped(&self, records: usize, reason: &str) {
-        self.handle.count_dropped(records);
+    fn dropped(&self, batch: Option<&Batch>, reason: &str) {
+        self.handle.count_dropped(batch);
         if self.losses.is_time_to_tell() {
             let metrics = self.handle.metrics();
             say::warn(format_args!(
@@ -152,8 +165,11 @@ struct Unqueued<'a> {
 
 impl Drop for Unqueued<'_> {
     fn drop(&mut self) {
-        if let Some(batch) = &self.batch {
-            self.sender.dropped(batch.len(), "the extension's hooks are slower than what comes in");
+        if self.batch.is_some() {
+            self.sender.dropped(
+                self.batch.as_ref(),
+                "the extension's hooks are slower than what comes in; `on_telemetry` should only keep what it is given",
+            );
         }
     }
 }
@@ -185,6 +201,14 @@ impl Intake {
             Some(sign) = self.signs.recv() => Delivery::Sign(sign),
             Some(queued) = self.batches.recv(), if batches == Batches::Take => Delivery::Batch(queued.batch),
             else => std::future::pending().await,
+        }
+    }
+
+    /// Drops and counts what waits in the queue, and from here on whatever still comes.
+    pub(crate) fn close(&mut self, handle: &Handle) {
+        self.batches.close();
+        while let Some(batch) = self.try_batch() {
+            handle.count_dropped(Some(&batch));
         }
     }
 

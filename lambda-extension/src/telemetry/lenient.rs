@@ -43,7 +43,8 @@ impl<'de: 'a, 'a> FromRaw<'de> for Cow<'a, str> {
 
 impl FromRaw<'_> for f64 {
     fn from_raw(raw: &str) -> Option<Self> {
-        raw.trim_matches('"').parse().ok()
+        // Rust reads `nan` and `inf` too, which nobody means by a number.
+        raw.trim_matches('"').parse().ok().filter(|float: &f64| float.is_finite())
     }
 }
 
@@ -73,8 +74,11 @@ mod tests {
             assert_eq!(u64::from_raw(raw), Some(128), "{raw}");
             assert_eq!(f64::from_raw(raw), Some(128.0), "{raw}");
         }
-        for raw in ["-1", "null", "{}", "[128]", "\"many\"", "true"] {
+        for raw in ["-1", "null", "{}", "[128]", "\"many\"", "true", "\"NaN\"", "\"inf\"", "1e999"] {
             assert_eq!(u64::from_raw(raw), None, "{raw}");
+        }
+        for raw in ["\"NaN\"", "\"-infinity\"", "1e999"] {
+            assert_eq!(f64::from_raw(raw), None, "{raw}");
         }
     }
 

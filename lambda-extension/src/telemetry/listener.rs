@@ -28,7 +28,8 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
+    sync::Notify,
+    task::JoinHandle,
     time::sleep,
 };
 
@@ -65,7 +66,8 @@ pub(crate) struct Settings {
 pub(crate) struct Listener {
     port: u16,
     receiving: Arc<AtomicUsize>,
-    server: AbortHandle,
+    stop: Arc<Notify>,
+    server: JoinHandle<()>,
 }
 
 impl Listener {
@@ -82,8 +84,9 @@ impl Listener {
             receiving: Arc::clone(&receiving),
             sender,
         };
-        let server = tokio::spawn(server.accept(socket)).abort_handle();
-        Ok(Self { port: address.port(), receiving, server })
+        let stop = Arc::new(Notify::new());
+        let server = tokio::spawn(server.serve_until(Arc::clone(&stop), socket));
+        Ok(Self { port: address.port(), receiving, stop, server })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -95,15 +98,16 @@ impl Listener {
         self.receiving.load(Ordering::Relaxed) > 0
     }
 
-    /// Stops the server: from here on nothing is accepted.
-    pub(crate) fn close(&self) {
-        self.server.abort();
+    /// Stops the server. From here on nothing is accepted, and what had not come in whole is counted as lost.
+    pub(crate) async fn close(&mut self) {
+        self.stop.notify_one();
+        let _ = (&mut self.server).await;
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.close();
+        self.server.abort();
     }
 }
 
@@ -131,9 +135,18 @@ struct Server {
 }
 
 impl Server {
-    /// Accepts connections until it is dropped, and their tasks with it.
-    async fn accept(self, socket: TcpListener) {
+    /// Accepts connections until it is told to stop, and then ends them; or until it is dropped, and they with it.
+    async fn serve_until(self, stop: Arc<Notify>, socket: TcpListener) {
         let mut connections = Connections::default();
+        tokio::select! {
+            biased;
+            () = stop.notified() => {}
+            () = self.accept(socket, &mut connections) => {}
+        }
+        connections.close().await;
+    }
+
+    async fn accept(&self, socket: TcpListener, connections: &mut Connections) {
         loop {
             match socket.accept().await {
                 Ok((stream, _)) => {

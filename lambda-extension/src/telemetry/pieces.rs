@@ -184,6 +184,18 @@ mod tests {
             prop_assert!((0..cut.len()).all(|index| cut.head(index).is_some()));
         }
 
+        /// But for an array in the array, which may be the batch's own, left open.
+        #[test]
+        fn on_what_is_valid_the_scan_agrees_with_the_json_reader(
+            elements in vec(prop_oneof![any_event(), any_json().prop_filter("an array", |value| !value.is_array())
+                .prop_map(|value| value.to_string())], 0..8)
+        ) {
+            let elements: Vec<_> = elements.into_iter().map(String::into_bytes).collect();
+            let body = joined(&elements);
+            let found: Vec<_> = super::of(&body).into_iter().map(|range| body[range].to_vec()).collect();
+            prop_assert_eq!(found, elements);
+        }
+
         #[test]
         fn arbitrary_bytes_among_events_cost_none_of_them(
             elements in vec(prop_oneof![any_event().prop_map(|event| (true, event.into_bytes())),

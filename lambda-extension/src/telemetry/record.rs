@@ -242,9 +242,9 @@ record! {
 record! {
     /// `platform.initStart`: an environment is being initialised.
     PlatformInitStart {
-        /// Why.
+        /// Why: for an invocation that waits, or ahead of time.
         initialization_type: Option<InitType<'a>>,
-        /// In which phase.
+        /// Whether in a phase of its own or inside an invocation, because an earlier one had failed.
         phase: Option<InitPhase<'a>>,
         /// The function's name.
         function_name: Option<Cow<'a, str>>,
@@ -260,7 +260,7 @@ record! {
         instance_max_memory: Option<u64>,
         /// The function's ARN.
         function_arn: Option<Cow<'a, str>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -270,7 +270,7 @@ record! {
     PlatformInitRuntimeDone {
         /// Why it was initialised.
         initialization_type: Option<InitType<'a>>,
-        /// In which phase.
+        /// Whether in a phase of its own or inside an invocation, because an earlier one had failed.
         phase: Option<InitPhase<'a>>,
         /// How it ended.
         status: Option<Status<'a>>,
@@ -278,7 +278,7 @@ record! {
         error_type: Option<Cow<'a, str>>,
         /// What the time was spent on.
         spans: Vec<Span<'a>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -288,7 +288,7 @@ record! {
     PlatformInitReport {
         /// Why it was initialised.
         initialization_type: Option<InitType<'a>>,
-        /// In which phase.
+        /// Whether in a phase of its own or inside an invocation, because an earlier one had failed.
         phase: Option<InitPhase<'a>>,
         /// How it ended.
         status: Option<Status<'a>>,
@@ -298,7 +298,7 @@ record! {
         metrics: Option<DurationMetrics>,
         /// What the time was spent on.
         spans: Vec<Span<'a>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -320,7 +320,7 @@ record! {
         state: Option<Cow<'a, str>>,
         /// What it is registered for.
         events: Vec<Cow<'a, str>>,
-        /// What went wrong.
+        /// What went wrong, in Lambda's form `Category.Reason`; none where nothing did.
         error_type: Option<Cow<'a, str>>,
     }
 }
@@ -360,7 +360,7 @@ record! {
         function_arn: Option<Cow<'a, str>>,
         /// The tenant, where the function isolates tenants.
         tenant_id: Option<Cow<'a, str>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -380,7 +380,7 @@ record! {
         spans: Vec<Span<'a>>,
         /// The tenant, where the function isolates tenants.
         tenant_id: Option<Cow<'a, str>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -402,7 +402,7 @@ record! {
         request_id: Option<Cow<'a, str>>,
         /// How it ended.
         status: Option<Status<'a>>,
-        /// What went wrong.
+        /// What went wrong, in Lambda's form `Category.Reason`; none where nothing did.
         error_type: Option<Cow<'a, str>>,
         /// What it took.
         metrics: Option<ReportMetrics>,
@@ -410,7 +410,7 @@ record! {
         spans: Vec<Span<'a>>,
         /// The tenant, where the function isolates tenants.
         tenant_id: Option<Cow<'a, str>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -458,11 +458,11 @@ record! {
     PlatformRestoreRuntimeDone {
         /// How it ended.
         status: Option<Status<'a>>,
-        /// What went wrong.
+        /// What went wrong, in Lambda's form `Category.Reason`; none where nothing did.
         error_type: Option<Cow<'a, str>>,
         /// What the time was spent on.
         spans: Vec<Span<'a>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -472,13 +472,13 @@ record! {
     PlatformRestoreReport {
         /// How it ended.
         status: Option<Status<'a>>,
-        /// What went wrong.
+        /// What went wrong, in Lambda's form `Category.Reason`; none where nothing did.
         error_type: Option<Cow<'a, str>>,
         /// How long it took.
         metrics: Option<DurationMetrics>,
         /// What the time was spent on.
         spans: Vec<Span<'a>>,
-        /// The trace.
+        /// The X-Ray trace, where the function is traced.
         tracing: Option<Tracing<'a>>,
     }
 }
@@ -486,7 +486,7 @@ record! {
 record! {
     /// `platform.logsDropped`: Lambda could not deliver everything.
     PlatformLogsDropped {
-        /// Why.
+        /// Why, in a sentence of Lambda's: usually that whoever gets the telemetry is slower than what writes it.
         reason: Option<Cow<'a, str>>,
         /// How many records were lost.
         dropped_records: Option<u64>,
@@ -506,7 +506,22 @@ record! {
 /// Declares [`Record`] and everything that has a case for each of its types.
 macro_rules! records {
     ($($(#[$doc:meta])* $kind:literal = $variant:ident,)*) => {
-        /// What happened.
+        /// What happened: a line that was written, or an event of the platform's.
+        ///
+        /// ```
+        /// use lambda_extension::telemetry::{Batch, Record};
+        ///
+        /// let batch = Batch::from_json(
+        ///     r#"[{"time":"2026-07-28T19:02:12.307Z","type":"platform.report",
+        ///          "record":{"requestId":"8f60e725","metrics":{"durationMs":503.84,"billedDurationMs":635}}}]"#,
+        /// );
+        /// for event in batch.events() {
+        ///     if let Record::PlatformReport(report) = &event.record {
+        ///         let metrics = report.metrics.unwrap_or_default();
+        ///         assert_eq!(metrics.billed_duration_ms, Some(635));
+        ///     }
+        /// }
+        /// ```
         #[derive(Clone, Debug)]
         #[non_exhaustive]
         pub enum Record<'a> {

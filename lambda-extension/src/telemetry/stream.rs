@@ -77,6 +77,12 @@ impl Stream {
     ) -> Result<Subscribed, ExtensionError> {
         client.subscribe_as(id, &self.subscription, self.listener.port(), self.schemas).await
     }
+
+    /// Ends it before anybody is handed anything: what has come is counted as dropped.
+    pub(crate) async fn close(&mut self, handle: &Handle) {
+        self.listener.close().await;
+        self.intake.close(handle);
+    }
 }
 
 #[cfg(test)]

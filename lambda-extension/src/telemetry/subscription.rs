@@ -207,7 +207,7 @@ impl Subscription {
         self
     }
 
-    /// What is subscribed to.
+    /// What is subscribed to, each category once.
     pub fn categories(&self) -> impl Iterator<Item = Category> + use<> {
         self.wanted.iter()
     }

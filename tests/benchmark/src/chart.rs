@@ -90,7 +90,9 @@ fn panels(figures: &Comparison, cost: &BuildCost) -> Vec<Panel> {
         decimals,
     };
     let mut panels = vec![
-        of("Process start to first next, ms", 1, &|subject| quantile(figures.starts(subject), 0.5) / 1e3),
+        of("Process start to first next, ms", 1, &|subject| {
+            quantile(&figures.life(subject, |life| life.start), 0.5) / 1e3
+        }),
         of("Event answered to next asked, µs (p50)", 0, &|subject| {
             median(figures.life(subject, |life| life.event_to_next_p50))
         }),

@@ -23,7 +23,6 @@ const BATCHES: [(u64, u64); 3] = [(10, 2_000), (1_000, 200), (10_000, 20)];
 #[derive(Debug, Default)]
 pub(crate) struct Comparison {
     lives: BTreeMap<Subject, Vec<Life>>,
-    starts: BTreeMap<Subject, Vec<f64>>,
     deliveries: BTreeMap<(Load, Subject), Vec<Received>>,
 }
 
@@ -38,8 +37,10 @@ pub(crate) enum Half {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     pub(crate) rounds: usize,
+    /// How often each subject has its turn in a round; the round's figure is the median, which drifts less than one long turn.
+    pub(crate) turns: usize,
     pub(crate) plan: Plan,
-    /// Starts a round, beside that of the life.
+    /// Starts a turn, beside that of the life.
     pub(crate) starts: usize,
     /// Divides the number of batches.
     pub(crate) thinning: u64,
@@ -55,8 +56,9 @@ impl Extent {
     pub(crate) fn full(rounds: usize) -> Self {
         Self {
             rounds,
-            plan: Plan { invocations: 300, idle: Duration::from_millis(1) },
-            starts: 9,
+            turns: 3,
+            plan: Plan { invocations: 100, idle: Duration::from_millis(1) },
+            starts: 3,
             thinning: 1,
             only: None,
         }
@@ -66,6 +68,7 @@ impl Extent {
     pub(crate) fn quick() -> Self {
         Self {
             rounds: 2,
+            turns: 1,
             plan: Plan { invocations: 20, idle: Duration::from_millis(1) },
             starts: 1,
             thinning: 10,
@@ -89,16 +92,32 @@ pub(crate) fn loads(thinning: u64) -> Vec<Load> {
 pub(crate) fn compare(built: &Built, extent: Extent) -> Result<Comparison> {
     // Once unseen: the first start of a binary reads it from disk.
     for subject in LIVES {
-        life::live(built, subject, Plan { invocations: 5, ..extent.plan })?;
+<<<<<<< HEAD
+        life::live(built, subject, Plan { invocations: 5, ..extent.plan }, 1)?;
+=======
+        life::live(built.command(subject), Plan { invocations: 5, ..extent.plan })?;
+>>>>>>> ship
     }
     let mut all = Comparison::default();
     for round in 0..extent.rounds {
         eprintln!("round {} of {}", round + 1, extent.rounds);
         if extent.only != Some(Half::Telemetry) {
+<<<<<<< HEAD
+            let mut lives: BTreeMap<Subject, Vec<Life>> = BTreeMap::new();
+            for turn in 0..extent.turns {
+                for subject in turned(&LIVES, round + turn) {
+                    let life = life::live(built, subject, extent.plan, extent.starts)?;
+                    lives.entry(subject).or_default().push(life);
+                }
+            }
+            for (subject, lives) in &lives {
+                all.lives.entry(*subject).or_default().push(Life::median(lives));
+=======
             for subject in turned(&LIVES, round) {
-                let start = life::start(built, subject, extent.starts)?;
+                let start = life::start(|| built.command(subject), extent.starts)?;
                 all.starts.entry(subject).or_default().push(start);
-                all.lives.entry(subject).or_default().push(life::live(built, subject, extent.plan)?);
+                all.lives.entry(subject).or_default().push(life::live(built.command(subject), extent.plan)?);
+>>>>>>> ship
             }
         }
         if extent.only != Some(Half::Lives) {
@@ -122,15 +141,6 @@ impl Comparison {
     /// One figure of a subject's lives, round by round.
     pub(crate) fn life(&self, subject: Subject, figure: impl Fn(&Life) -> f64) -> Vec<f64> {
         self.lives.get(&subject).into_iter().flatten().map(figure).collect()
-    }
-
-    /// Process start to first poll, round by round, in microseconds.
-    pub(crate) fn starts(&self, subject: Subject) -> &[f64] {
-        self.starts.get(&subject).map_or(&[], Vec::as_slice)
-    }
-
-    pub(crate) fn start_ratio(&self, ours: Subject, theirs: Subject) -> Spread {
-        Spread::of_ratios(self.starts(ours), self.starts(theirs))
     }
 
     pub(crate) fn has_lives(&self) -> bool {

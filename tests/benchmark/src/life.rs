@@ -1,7 +1,7 @@
 //! One life of an extension: start, invocations, SHUTDOWN.
 
 use std::{
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -13,16 +13,17 @@ use crate::{
     lambda::{self, Lambda, Route, SHUTDOWN_BUDGET},
     process::{Footprint, Process},
     stats::quantile,
-    subjects::{Built, Subject},
 };
 
 /// What a life shows from outside. Durations in microseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
+    /// From the start of the process to its first poll.
+    pub(crate) start: f64,
     /// From the moment an event is sent to the moment the next poll is there. With a subscription to telemetry from the moment
     /// `platform.runtimeDone` is sent, since that is what the extension waits for.
-    pub event_to_next_p50: f64,
-    pub event_to_next_p99: f64,
+    pub(crate) event_to_next_p50: f64,
+    pub(crate) event_to_next_p99: f64,
     /// From the moment SHUTDOWN is sent to the end of the process; [`SHUTDOWN_BUDGET`] where it had to be killed.
     pub(crate) shutdown: f64,
     pub(crate) killed: bool,
@@ -38,26 +39,64 @@ pub(crate) struct Plan {
     pub(crate) idle: Duration,
 }
 
+<<<<<<< HEAD
+impl Life {
+    /// The median of each figure.
+    pub(crate) fn median(lives: &[Self]) -> Self {
+        let of = |figure: fn(&Self) -> f64| quantile(&lives.iter().map(figure).collect::<Vec<_>>(), 0.5);
+        Self {
+            start: of(|life| life.start),
+            event_to_next_p50: of(|life| life.event_to_next_p50),
+            event_to_next_p99: of(|life| life.event_to_next_p99),
+            shutdown: of(|life| life.shutdown),
+            killed: lives.iter().any(|life| life.killed),
+            cpu: of(|life| life.cpu),
+            footprint: Footprint {
+                peak_kib: of(|life| life.footprint.peak_kib as f64) as u64,
+                threads: of(|life| life.footprint.threads as f64) as u64,
+            },
+        }
+=======
 /// Process start to first poll, the median of several starts: one takes too little time to say much. In microseconds.
-pub(crate) fn start(built: &Built, subject: Subject, times: usize) -> Result<f64> {
+pub(crate) fn start(program: impl Fn() -> Command, times: usize) -> Result<f64> {
     let mut starts = Vec::with_capacity(times);
     for _ in 0..times {
         let lambda = Lambda::open()?;
-        let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
-        let (_, poll) = lambda.init().with_context(|| format!("starting {subject}"))?;
+        let process = Process::start(&mut program(), lambda.address(), &[], Stdio::null())?;
+        let (_, poll) = lambda.init().with_context(|| format!("starting {:?}", program().get_program()))?;
         starts.push(micros(poll.at - process.started));
         process.kill()?;
+>>>>>>> ship
     }
-    Ok(quantile(&starts, 0.5))
 }
 
-pub(crate) fn live(built: &Built, subject: Subject, plan: Plan) -> Result<Life> {
-    run(built, subject, plan).with_context(|| format!("one life of {subject}"))
+<<<<<<< HEAD
+/// One whole life, and as many starts as make up a median: one takes too little time to say much.
+pub(crate) fn live(built: &Built, subject: Subject, plan: Plan, starts: usize) -> Result<Life> {
+    run(built, subject, plan, starts).with_context(|| format!("one life of {subject}"))
 }
 
-fn run(built: &Built, subject: Subject, plan: Plan) -> Result<Life> {
+/// Process start to first poll, in microseconds.
+fn start(built: &Built, subject: Subject) -> Result<f64> {
     let lambda = Lambda::open()?;
     let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
+    let (_, poll) = lambda.init()?;
+    let start = micros(poll.at - process.started);
+    process.kill()?;
+    Ok(start)
+}
+
+fn run(built: &Built, subject: Subject, plan: Plan, starts: usize) -> Result<Life> {
+    let starts: Vec<f64> = (0..starts).map(|_| start(built, subject)).collect::<Result<_>>()?;
+=======
+pub(crate) fn live(mut program: Command, plan: Plan) -> Result<Life> {
+    run(&mut program, plan).with_context(|| format!("one life of {:?}", program.get_program()))
+}
+
+fn run(program: &mut Command, plan: Plan) -> Result<Life> {
+>>>>>>> ship
+    let lambda = Lambda::open()?;
+    let process = Process::start(program, lambda.address(), &[], Stdio::null())?;
     let (port, mut poll) = lambda.init()?;
     let mut telemetry = port.map(Delivery::connect).transpose()?;
     let mut turns = Vec::with_capacity(plan.invocations as usize);
@@ -79,6 +118,7 @@ fn run(built: &Built, subject: Subject, plan: Plan) -> Result<Life> {
     let sent = poll.answer(&lambda::shutdown())?;
     let end = process.wait(SHUTDOWN_BUDGET.saturating_sub(sent.elapsed()))?;
     Ok(Life {
+        start: quantile(&starts, 0.5),
         event_to_next_p50: quantile(&turns, 0.5),
         event_to_next_p99: quantile(&turns, 0.99),
         shutdown: micros(end.gone - sent),

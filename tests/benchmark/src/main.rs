@@ -8,6 +8,7 @@ mod build_cost;
 mod chart;
 mod compare;
 mod delivery;
+mod examples;
 mod growth;
 mod http;
 mod instructions;
@@ -75,6 +76,14 @@ enum Part {
         #[arg(long)]
         beside: bool,
     },
+    /// Builds the examples for both architectures, and shows what they weigh and how they start.
+    Examples {
+        /// Those that are shown; all of them otherwise.
+        names: Vec<String>,
+        /// Write the table into docs/deploying.md.
+        #[arg(long)]
+        write: bool,
+    },
     /// Write a callgrind profile of one subject, with symbols.
     Profile {
         /// Its binary, such as `ours_macro`.
@@ -94,6 +103,11 @@ fn main() -> Result<()> {
             let built = Built::package(subject.package, "profiling")?;
             println!("{}", instructions::profile(&built, subject, invocations)?.display());
             return Ok(());
+        }
+        Some(Part::Examples { names, write }) => {
+            let table = examples::table(&names, extent)?;
+            println!("{table}");
+            return if write { examples::write(&docs()?.join("deploying.md"), &table) } else { Ok(()) };
         }
         // Every change is checked by this, so it builds no more than it needs.
         Some(Part::Instructions { write, beside: false }) => {
@@ -123,7 +137,7 @@ fn main() -> Result<()> {
             println!("{}", report::instructions(&count_instructions(&built)?));
             Ok(())
         }
-        Part::Profile { .. } => unreachable!("it was taken care of above"),
+        Part::Examples { .. } | Part::Profile { .. } => unreachable!("they were taken care of above"),
     }
 }
 

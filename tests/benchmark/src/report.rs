@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// A table whose columns line up in the source too, so that it can be read in a terminal.
-struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new<const N: usize>(head: [&str; N]) -> Self {
+    pub(crate) fn new<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(ToOwned::to_owned).to_vec()] }
     }
 
-    fn row<const N: usize>(&mut self, cells: [&dyn Display; N]) {
+    pub(crate) fn row<const N: usize>(&mut self, cells: [&dyn Display; N]) {
         self.rows.push(cells.map(ToString::to_string).to_vec());
     }
 }
@@ -135,7 +135,7 @@ pub(crate) fn lives(figures: &Comparison) -> String {
     for subject in LIVES {
         let of =
             |figure: fn(&Life) -> f64, decimals| spread(Spread::of(&figures.life(subject, figure)), decimals);
-        let starts: Vec<f64> = figures.starts(subject).iter().map(|micros| micros / 1e3).collect();
+        let starts = figures.life(subject, |life| life.start / 1e3);
         let mut gone = of(|life| life.shutdown / 1e3, 2);
         if figures.was_killed(subject) {
             gone += ", killed";
@@ -166,7 +166,7 @@ pub(crate) fn ratios(figures: &Comparison) -> String {
         let of = |figure: fn(&Life) -> f64| spread(figures.life_ratio(OURS, theirs, figure), 2);
         table.row([
             &theirs,
-            &spread(figures.start_ratio(OURS, theirs), 2),
+            &spread(figures.life_ratio(OURS, theirs, |life| life.start), 2),
             &of(|life| life.event_to_next_p50),
             &of(|life| life.footprint.peak_kib as f64),
             &of(|life| life.cpu),

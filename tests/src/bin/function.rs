@@ -1,13 +1,22 @@
 //! The function of the tests: a runtime that does what its payload says.
 //!
-//! `fail` reports an error, `exit` ends the process, `hang` never answers; anything else is answered with itself.
+//! `fail` reports an error, `exit` ends the process, `hang` never answers; anything else is answered with itself. `kill`,
+//! `kill-after-answer` and `kill-when-idle` are SIGKILL; so is the variable `FUNCTION_INIT=kill` before the first is asked for. Where
+//! `FUNCTION_ONCE` names a file, that happens only as long as there is none.
 
+use std::fs::File;
 use std::io;
 use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
 
 use lambda_extension_tests::http::{self, Message};
+use rustix::process::{Signal, getpid, kill_process};
 
 fn main() -> io::Result<()> {
+    if std::env::var("FUNCTION_INIT").is_ok_and(|what| what == "kill") {
+        kill();
+    }
     loop {
         let event = runtime_api("GET", "invocation/next", b"")?;
         let request_id = event.header("Lambda-Runtime-Aws-Request-Id").unwrap_or_default();
@@ -15,8 +24,9 @@ fn main() -> io::Result<()> {
         println!("function: {request_id} {payload}");
         match payload.as_str() {
             "exit" => std::process::exit(7),
+            "kill" => kill(),
             "hang" => loop {
-                std::thread::park();
+                thread::park();
             },
             "fail" => {
                 let error = br#"{"errorType":"Function.Asked","errorMessage":"the payload asked for it"}"#;
@@ -26,6 +36,23 @@ fn main() -> io::Result<()> {
                 runtime_api("POST", &format!("invocation/{request_id}/response"), &event.body)?;
             }
         }
+        match payload.as_str() {
+            "kill-after-answer" => kill(),
+            "kill-when-idle" => drop(thread::spawn(|| {
+                // Long enough for everybody to have asked for the next invocation.
+                thread::sleep(Duration::from_millis(400));
+                kill();
+            })),
+            _ => {}
+        }
+    }
+}
+
+/// Ends this process as the kernel does that has no memory left; once, if so told.
+fn kill() {
+    let again = std::env::var_os("FUNCTION_ONCE").is_some_and(|path| File::create_new(path).is_err());
+    if !again {
+        kill_process(getpid(), Signal::KILL).expect("it is our own process");
     }
 }
 

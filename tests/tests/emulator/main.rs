@@ -1,5 +1,6 @@
 //! Extensions under AWS's own emulator, through their whole life.
 
+mod examples;
 mod faults;
 mod harness;
 mod internal;

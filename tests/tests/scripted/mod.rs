@@ -78,7 +78,13 @@ impl Lambda {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Self { _watchdog: watchdog(), address, journal: calls, events }
+        Self { _watchdog: watchdog(Duration::from_secs(60)), address, journal: calls, events }
+    }
+
+    /// The same for a test that takes longer than others, but not longer than this.
+    pub fn lasting(mut self, bound: Duration) -> Self {
+        self._watchdog = watchdog(bound);
+        self
     }
 
     pub fn address(&self) -> String {
@@ -131,11 +137,11 @@ impl Lambda {
 }
 
 /// Ends a test run that hangs. By the clock on the wall: tokio's may be paused.
-fn watchdog() -> std::sync::mpsc::Sender<()> {
+fn watchdog(bound: Duration) -> std::sync::mpsc::Sender<()> {
     let (alive, gone) = std::sync::mpsc::channel();
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     std::thread::spawn(move || {
-        if gone.recv_timeout(Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if gone.recv_timeout(bound) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             eprintln!("{test} hangs");
             std::process::exit(101);
         }

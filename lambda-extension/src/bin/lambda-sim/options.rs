@@ -14,8 +14,8 @@ use lambda_extension::simulator::{Builder, Fault, Function, LogFormat, Schema, S
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// The extension's program and its arguments, after `--`.
-    #[arg(last = true, value_name = "EXTENSION", required = true)]
+    /// The extension's program and its arguments: everything behind the options. `--` may stand between.
+    #[arg(trailing_var_arg = true, value_name = "EXTENSION", required = true)]
     pub(crate) extension: Vec<OsString>,
 
     /// Another extension beside it: a program without arguments. Can be given several times.
@@ -182,7 +182,8 @@ impl Options {
 
     /// The extensions with their names.
     pub(crate) fn extensions(&self) -> Result<Vec<(String, Command)>, String> {
-        let (program, arguments) = self.extension.split_first().ok_or("name an extension after `--`")?;
+        let (program, arguments) =
+            self.extension.split_first().ok_or("name the extension's program behind the options")?;
         let mut command = Command::new(executable(Path::new(program))?);
         command.args(arguments);
         let name = self.name.clone().unwrap_or_else(|| file_name(Path::new(program)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::records::{Begun, verdict};
+use super::records::{Begun, RUNTIME_DONE, verdict};
 use super::{Failure, InitPhase, Invocation};
 use crate::simulator::answer::Answer;
 use crate::simulator::core::{Core, Inner, Phase, Progress, left};
@@ -97,7 +97,7 @@ impl Core {
         let begun = self.begin(&ready, payload, fate);
         self.crash_on_demand(fate);
         let runtime = self.gate(ready.deadline, |inner| inner.runtime_is_done(&begun.request_id)).await;
-        self.lock().say_runtime_done(self, &begun, &runtime);
+        self.tell_runtime_done(&begun, &runtime);
         let everybody = match runtime {
             Ok(()) => self.gate(ready.deadline, |inner| inner.env.invoke_agents_ready()).await,
             Err(failure) => Err(failure),
@@ -126,6 +126,22 @@ impl Core {
         }
     }
 
+    /// The end of the function, unless somebody wants that told otherwise.
+    fn tell_runtime_done(self: &Arc<Self>, begun: &Begun, outcome: &Result<(), Failure>) {
+        match &begun.odd_end {
+            None => self.lock().say_runtime_done(self, begun, outcome),
+            Some(Fault::RuntimeDoneLate(by)) => {
+                let (core, by) = (Arc::clone(self), *by);
+                let record = self.lock().runtime_done(self, begun, outcome);
+                tokio::spawn(async move {
+                    tokio::time::sleep(by).await;
+                    core.lock().platform(&core, RUNTIME_DONE, record.unwrap_or_default());
+                });
+            }
+            Some(_) => {}
+        }
+    }
+
     /// Managed Instances: no INVOKE for extensions, no `runtimeDone`, nobody waits for anybody.
     async fn run_concurrently(self: &Arc<Self>, ready: Ready, payload: Bytes, fate: Fate) -> Invocation {
         let begun = self.begin(&ready, payload, fate);
@@ -150,6 +166,15 @@ impl Core {
         self.close(&begun, &ready, Instant::now(), began, outcome)
     }
 
+    fn odd_end_on_demand(&self) -> Option<Fault> {
+        self.faults.take(|fault| match fault {
+            Fault::RuntimeDoneEarly | Fault::RuntimeDoneLate(_) | Fault::RuntimeDoneMissing => {
+                Some(fault.clone())
+            }
+            _ => None,
+        })
+    }
+
     async fn unknown_event_on_demand(&self, deadline: Instant) {
         let event_type = self.faults.take(|fault| match fault {
             Fault::UnknownEvent(event_type) => Some(event_type.clone()),
@@ -170,8 +195,13 @@ impl Core {
     fn begin(&self, ready: &Ready, payload: Bytes, fate: Fate) -> Begun {
         let mut inner = self.lock();
         inner.phase = Phase::Invoke;
-        let begun = inner.enter_invocation(self);
+        let mut begun = inner.enter_invocation(self);
         inner.say_start(self, &begun);
+        begun.odd_end = self.odd_end_on_demand();
+        if begun.odd_end == Some(Fault::RuntimeDoneEarly) {
+            inner.say_runtime_done(self, &begun, &Ok(()));
+            inner.hub.flush();
+        }
         let deadline_ms = self.time.now_ms() + left(ready.deadline).as_millis() as u64;
         let arn = self.settings.arn();
         let mut answer = Answer::new(200, "application/json", payload)
@@ -273,7 +303,7 @@ impl Inner {
         });
         let at = core.time.since_start();
         self.journal.note(at, format!("invocation {request_id} begins"));
-        Begun { request_id, sent, trace }
+        Begun { request_id, sent, trace, odd_end: None }
     }
 
     fn leave_invocation(&mut self, request_id: &str) -> Progress {

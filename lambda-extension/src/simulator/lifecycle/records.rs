@@ -8,14 +8,19 @@ use tokio::time::Instant;
 use super::Failure;
 use crate::simulator::core::{Core, Inner, Progress, span};
 use crate::simulator::environment::{Outcome, Rules};
+use crate::simulator::fault::Fault;
 use crate::simulator::report::Status;
 use crate::simulator::time::millis;
+
+pub(super) const RUNTIME_DONE: &str = "platform.runtimeDone";
 
 /// What is fixed when an invocation begins.
 pub(super) struct Begun {
     pub(super) request_id: String,
     pub(super) sent: Instant,
     pub(super) trace: Option<String>,
+    /// Its `platform.runtimeDone` is told already, or is not to be told as usual.
+    pub(super) odd_end: Option<Fault>,
 }
 
 impl Begun {
@@ -51,9 +56,33 @@ impl Inner {
     }
 
     pub(super) fn say_runtime_done(&mut self, core: &Core, begun: &Begun, outcome: &Result<(), Failure>) {
+        if let Some(record) = self.runtime_done(core, begun, outcome) {
+            self.platform(core, RUNTIME_DONE, record);
+        }
+        if let Err(failure) = outcome {
+            let what = match failure.status {
+                Status::Timeout => {
+                    format!(
+                        "RequestId: {} Task timed out after {:.2} seconds",
+                        begun.request_id,
+                        core.settings.timeout.as_secs_f64()
+                    )
+                }
+                _ => format!("RequestId: {} Process exited before completing request", begun.request_id),
+            };
+            self.platform(core, "platform.fault", Value::from(what));
+        }
+    }
+
+    pub(super) fn runtime_done(
+        &mut self,
+        core: &Core,
+        begun: &Begun,
+        outcome: &Result<(), Failure>,
+    ) -> Option<Value> {
         let now = Instant::now();
         let span_id = self.random.hex(16);
-        let Some(progress) = self.progress_of(&begun.request_id) else { return };
+        let progress = self.progress_of(&begun.request_id)?;
         let (status, error_type) = verdict(progress, outcome);
         let done = progress.runtime_next.unwrap_or(now);
         let bytes = match &progress.outcome {
@@ -79,20 +108,7 @@ impl Inner {
             ]);
         }
         begun.belongings(core, &mut record, &span_id);
-        self.platform(core, "platform.runtimeDone", record);
-        if let Err(failure) = outcome {
-            let what = match failure.status {
-                Status::Timeout => {
-                    format!(
-                        "RequestId: {} Task timed out after {:.2} seconds",
-                        begun.request_id,
-                        core.settings.timeout.as_secs_f64()
-                    )
-                }
-                _ => format!("RequestId: {} Process exited before completing request", begun.request_id),
-            };
-            self.platform(core, "platform.fault", Value::from(what));
-        }
+        Some(record)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one record has that many sources")]

@@ -16,13 +16,13 @@ pub(crate) use self::ledger::Ledger;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Status {
-    /// As it should.
+    /// As it should: the function answered, or everybody became ready.
     Success,
     /// The function, its runtime or an extension failed.
     Error,
     /// Lambda itself failed.
     Failure,
-    /// It took longer than it may.
+    /// It took longer than it may, and was ended for that.
     Timeout,
 }
 
@@ -55,7 +55,7 @@ pub struct Report {
     pub totals: Totals,
     /// Every time extensions were told to shut down: at the end, and before each restart.
     pub shutdowns: Vec<ShutdownReport>,
-    /// Telemetry, by extension.
+    /// What became of the telemetry of each extension that subscribed.
     pub telemetry: Vec<TelemetryReport>,
     /// How extensions took being frozen, where that can be seen.
     pub freezes: Vec<FreezeReport>,
@@ -108,7 +108,7 @@ pub struct InitReport {
     pub status: Status,
     /// Lambda's error type, if it failed.
     pub error_type: Option<String>,
-    /// The extensions.
+    /// What each extension did in it.
     pub extensions: Vec<ExtensionInit>,
 }
 
@@ -120,7 +120,7 @@ pub struct ExtensionInit {
     pub name: String,
     /// The state at the end of Init: `Ready` is good.
     pub state: &'static str,
-    /// What it registered for.
+    /// What it registered for, in Lambda's words; empty if it did not register.
     pub events: Vec<&'static str>,
     /// When, after the begin of Init, it registered.
     #[serde(rename = "registeredMs", serialize_with = "as_optional_millis")]
@@ -135,7 +135,7 @@ pub struct ExtensionInit {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InvocationReport {
-    /// Its request id.
+    /// Its request id, which events, telemetry and log lines name too.
     pub request_id: String,
     /// How it ended.
     pub status: Status,
@@ -181,7 +181,7 @@ pub struct Held {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Totals {
-    /// How many there were.
+    /// How many there were, failed ones included.
     pub invocations: u64,
     /// How many did not succeed.
     pub failed: u64,
@@ -219,7 +219,7 @@ pub struct ShutdownReport {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ExtensionEnd {
-    /// Its name.
+    /// The name it registered under.
     pub name: String,
     /// How long after SHUTDOWN it was gone.
     #[serde(rename = "tookMs", serialize_with = "as_millis")]
@@ -241,7 +241,7 @@ pub struct TelemetryReport {
     pub extension: String,
     /// Batches that were accepted.
     pub batches: u64,
-    /// Records in them.
+    /// Records in those batches, each time they came.
     pub delivered: u64,
     /// Those of them that came a freeze after they were generated. `platform.report` and what extensions write while the
     /// function is done are not counted: they always do.
@@ -276,7 +276,7 @@ pub struct Problem {
     pub at: Duration,
     /// The extension.
     pub extension: String,
-    /// What happened, in a sentence.
+    /// What happened, in a sentence that says what should be done instead where that is not plain.
     pub what: String,
 }
 

@@ -17,7 +17,7 @@ use self::batcher::{Batch, Batcher, Dropped, Element, Nature};
 pub(crate) use self::delivery::deliver;
 pub(crate) use self::event::{Content, LineCategory, TelemetryEvent};
 pub(crate) use self::sender::{Sender, dial};
-use super::environment::Subscription;
+use super::environment::{Destination, Subscription};
 use super::random::Random;
 use super::settings::{Disorder, LogFormat};
 
@@ -90,6 +90,14 @@ impl Hub {
         }
         self.subscribers.push(subscriber);
         self.deliveries.push(delivery);
+    }
+
+    pub(crate) fn http_port(&self, name: &str) -> Option<u16> {
+        let subscriber = self.subscribers.iter().find(|subscriber| subscriber.name == name)?;
+        match subscriber.subscription.destination {
+            Destination::Http { port, .. } => Some(port),
+            Destination::Tcp { .. } => None,
+        }
     }
 
     /// Init is over: nobody can subscribe any more, and what there is leaves at once.

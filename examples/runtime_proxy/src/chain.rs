@@ -1,0 +1,56 @@
+//! How runtime, proxies and Lambda find each other: two small files in `/tmp`, which function and extensions share.
+//!
+//! The proxy writes where it listens. The wrapper, which starts the runtime, reads that, writes what the runtime was to talk to
+//! until then, and points the runtime at the proxy. So every proxy has a port of its own without anybody's configuring
+//! one, and the order in a chain is that of the wrappers.
+
+use std::{env, fs, io, net::SocketAddr, path::PathBuf};
+
+use lambda_extension::Error;
+
+pub(crate) struct Chain {
+    address: PathBuf,
+    upstream: PathBuf,
+    /// Lambda itself.
+    lambda: String,
+}
+
+impl Chain {
+    /// # Errors
+    ///
+    /// Where this program has no name, or knows of no Lambda.
+    pub(crate) fn from_env() -> Result<Self, Error> {
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        // The wrapper has the same name.
+        let name = variable("LAMBDA_EXTENSION_NAME").or_else(|| {
+            let program = PathBuf::from(env::args_os().next()?);
+            Some(program.file_name()?.to_str()?.to_owned())
+        });
+        let name = name.ok_or("argv[0] is no file name; set LAMBDA_EXTENSION_NAME to that of the wrapper")?;
+        let folder = PathBuf::from(variable("RUNTIME_PROXY_DIR").unwrap_or_else(|| "/tmp".to_owned()));
+        Ok(Self {
+            address: folder.join(format!("{name}.address")),
+            upstream: folder.join(format!("{name}.upstream")),
+            lambda: variable("AWS_LAMBDA_RUNTIME_API").ok_or("AWS_LAMBDA_RUNTIME_API is not set")?,
+        })
+    }
+
+    /// From now on wrappers leave the runtime where it is.
+    pub(crate) fn withdraw(&self) {
+        drop(fs::remove_file(&self.address));
+        drop(fs::remove_file(&self.upstream));
+    }
+
+    /// From now on wrappers lead the runtime here.
+    pub(crate) fn publish(&self, address: SocketAddr) -> io::Result<()> {
+        fs::write(&self.address, format!("{address}\n"))
+    }
+
+    /// What is behind this proxy: the next one, or Lambda.
+    pub(crate) fn upstream(&self) -> String {
+        let written = fs::read_to_string(&self.upstream).unwrap_or_default();
+        let upstream = if written.trim().is_empty() { &self.lambda } else { written.trim() };
+        // Lambda writes `host:port`, and some emulators a URL whose path stands before every route.
+        upstream.trim_start_matches("http://").trim_end_matches('/').to_owned()
+    }
+}
