@@ -92,32 +92,21 @@ pub(crate) fn loads(thinning: u64) -> Vec<Load> {
 pub(crate) fn compare(built: &Built, extent: Extent) -> Result<Comparison> {
     // Once unseen: the first start of a binary reads it from disk.
     for subject in LIVES {
-<<<<<<< HEAD
-        life::live(built, subject, Plan { invocations: 5, ..extent.plan }, 1)?;
-=======
-        life::live(built.command(subject), Plan { invocations: 5, ..extent.plan })?;
->>>>>>> ship
+        life::live(|| built.command(subject), Plan { invocations: 5, ..extent.plan }, 1)?;
     }
     let mut all = Comparison::default();
     for round in 0..extent.rounds {
         eprintln!("round {} of {}", round + 1, extent.rounds);
         if extent.only != Some(Half::Telemetry) {
-<<<<<<< HEAD
             let mut lives: BTreeMap<Subject, Vec<Life>> = BTreeMap::new();
             for turn in 0..extent.turns {
                 for subject in turned(&LIVES, round + turn) {
-                    let life = life::live(built, subject, extent.plan, extent.starts)?;
+                    let life = life::live(|| built.command(subject), extent.plan, extent.starts)?;
                     lives.entry(subject).or_default().push(life);
                 }
             }
             for (subject, lives) in &lives {
                 all.lives.entry(*subject).or_default().push(Life::median(lives));
-=======
-            for subject in turned(&LIVES, round) {
-                let start = life::start(|| built.command(subject), extent.starts)?;
-                all.starts.entry(subject).or_default().push(start);
-                all.lives.entry(subject).or_default().push(life::live(built.command(subject), extent.plan)?);
->>>>>>> ship
             }
         }
         if extent.only != Some(Half::Lives) {

@@ -44,8 +44,8 @@ pub(crate) fn table(names: &[String], extent: Extent) -> Result<String> {
         let [x86_64, arm64, layer] =
             [&example.x86_64, &example.arm64, &example.layer].map(|file| megabytes(file));
         let (start, memory, threads) = match measure(&example, extent) {
-            Ok((start, life)) => (
-                format!("{:.2}", start / 1e3),
+            Ok(life) => (
+                format!("{:.2}", life.start / 1e3),
                 format!("{:.2}", life.footprint.peak_kib as f64 / 1024.0),
                 life.footprint.threads.to_string(),
             ),
@@ -56,7 +56,7 @@ pub(crate) fn table(names: &[String], extent: Extent) -> Result<String> {
         };
         table.row([&format!("`{}`", example.name), &x86_64?, &arm64?, &layer?, &start, &memory, &threads]);
     }
-    Ok(format!("{}\n{table}", report::conditions(extent.starts)))
+    Ok(format!("{}\n{table}", report::conditions(extent.starts * extent.turns)))
 }
 
 /// Puts the table into the document, in place of the one that is there.
@@ -97,11 +97,10 @@ fn build(names: &[String]) -> Result<Vec<Example>> {
 }
 
 /// Only the binary for this machine: under an emulation of the other, time and memory would be the emulation's.
-fn measure(example: &Example, extent: Extent) -> Result<(f64, Life)> {
+fn measure(example: &Example, extent: Extent) -> Result<Life> {
     let program = if env::consts::ARCH == "aarch64" { &example.arm64 } else { &example.x86_64 };
     let plan = Plan { invocations: 20, idle: Duration::from_millis(5) };
-    let life = life::live(Command::new(program), plan)?;
-    Ok((life::start(|| Command::new(program), extent.starts)?, life))
+    life::live(|| Command::new(program), plan, extent.starts * extent.turns)
 }
 
 fn megabytes(file: &Path) -> Result<String> {

@@ -39,7 +39,6 @@ pub(crate) struct Plan {
     pub(crate) idle: Duration,
 }
 
-<<<<<<< HEAD
 impl Life {
     /// The median of each figure.
     pub(crate) fn median(lives: &[Self]) -> Self {
@@ -56,47 +55,28 @@ impl Life {
                 threads: of(|life| life.footprint.threads as f64) as u64,
             },
         }
-=======
-/// Process start to first poll, the median of several starts: one takes too little time to say much. In microseconds.
-pub(crate) fn start(program: impl Fn() -> Command, times: usize) -> Result<f64> {
-    let mut starts = Vec::with_capacity(times);
-    for _ in 0..times {
-        let lambda = Lambda::open()?;
-        let process = Process::start(&mut program(), lambda.address(), &[], Stdio::null())?;
-        let (_, poll) = lambda.init().with_context(|| format!("starting {:?}", program().get_program()))?;
-        starts.push(micros(poll.at - process.started));
-        process.kill()?;
->>>>>>> ship
     }
 }
 
-<<<<<<< HEAD
 /// One whole life, and as many starts as make up a median: one takes too little time to say much.
-pub(crate) fn live(built: &Built, subject: Subject, plan: Plan, starts: usize) -> Result<Life> {
-    run(built, subject, plan, starts).with_context(|| format!("one life of {subject}"))
+pub(crate) fn live(program: impl Fn() -> Command, plan: Plan, starts: usize) -> Result<Life> {
+    run(&program, plan, starts).with_context(|| format!("one life of {:?}", program().get_program()))
 }
 
 /// Process start to first poll, in microseconds.
-fn start(built: &Built, subject: Subject) -> Result<f64> {
+fn start(mut program: Command) -> Result<f64> {
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut built.command(subject), lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut program, lambda.address(), &[], Stdio::null())?;
     let (_, poll) = lambda.init()?;
     let start = micros(poll.at - process.started);
     process.kill()?;
     Ok(start)
 }
 
-fn run(built: &Built, subject: Subject, plan: Plan, starts: usize) -> Result<Life> {
-    let starts: Vec<f64> = (0..starts).map(|_| start(built, subject)).collect::<Result<_>>()?;
-=======
-pub(crate) fn live(mut program: Command, plan: Plan) -> Result<Life> {
-    run(&mut program, plan).with_context(|| format!("one life of {:?}", program.get_program()))
-}
-
-fn run(program: &mut Command, plan: Plan) -> Result<Life> {
->>>>>>> ship
+fn run(program: &impl Fn() -> Command, plan: Plan, starts: usize) -> Result<Life> {
+    let starts: Vec<f64> = (0..starts).map(|_| start(program())).collect::<Result<_>>()?;
     let lambda = Lambda::open()?;
-    let process = Process::start(program, lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut program(), lambda.address(), &[], Stdio::null())?;
     let (port, mut poll) = lambda.init()?;
     let mut telemetry = port.map(Delivery::connect).transpose()?;
     let mut turns = Vec::with_capacity(plan.invocations as usize);
