@@ -21,7 +21,7 @@ enum By {
     Emulator,
 }
 
-const COMMANDS: [(&str, By); 25] = [
+const COMMANDS: [(&str, By); 26] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -51,6 +51,7 @@ const COMMANDS: [(&str, By); 25] = [
         By::Us,
     ),
     ("tests/fetch-emulator", By::Ci),
+    ("tests/fetch-servers", By::Ci),
     ("tests/emulate basic", By::Emulator),
     ("cargo fmt --all --check", By::Ci),
     ("cargo clippy --workspace --all-targets --all-features -- -D warnings", By::Ci),
