@@ -16,6 +16,7 @@ use std::io::{self, Write};
 
 pub mod emulator;
 mod extension;
+pub mod front;
 pub mod http;
 mod log;
 mod namespace;
@@ -23,6 +24,7 @@ pub mod pages;
 pub mod process;
 pub mod programs;
 pub mod recorder;
+pub mod servers;
 
 pub use emulator::Emulator;
 pub use extension::Extension;

@@ -21,7 +21,7 @@ enum By {
     Emulator,
 }
 
-const COMMANDS: [(&str, By); 25] = [
+const COMMANDS: [(&str, By); 26] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -51,6 +51,7 @@ const COMMANDS: [(&str, By); 25] = [
         By::Us,
     ),
     ("tests/fetch-emulator", By::Ci),
+    ("tests/fetch-servers", By::Ci),
     ("tests/emulate basic", By::Emulator),
     ("cargo fmt --all --check", By::Ci),
     ("cargo clippy --workspace --all-targets --all-features -- -D warnings", By::Ci),
@@ -75,14 +76,6 @@ const COMMANDS: [(&str, By); 25] = [
         By::File("tests/arm64"),
     ),
 ];
-
-/// What the guide names already and another branch brings.
-const TO_COME: [&str; 4] = ["docs/deploying.md", "docs/faults.md", "tests/arm64", "tests/cargo-lambda"];
-
-/// Whether a path of the workspace leads to something.
-fn exists(path: &str) -> bool {
-    TO_COME.contains(&path) || workspace().join(path).exists()
-}
 
 /// Every page that somebody reads before they write an extension, or before they change the framework.
 fn pages() -> Vec<PathBuf> {
@@ -124,9 +117,6 @@ fn every_command_on_a_page_is_seen_to_by_somebody() {
         );
     }
     for (known, by) in COMMANDS {
-        if matches!(by, By::File(file) if TO_COME.contains(&file)) {
-            continue;
-        }
         assert!(
             commands.iter().any(|(_, command)| command == known),
             "no page has `{known}` any more ({by:?})"
@@ -141,9 +131,9 @@ fn what_ci_is_said_to_run_it_runs() {
         match by {
             By::Ci => assert!(ci.contains(command), "`{command}` is no step of .ci/run"),
             By::File(file) => {
-                let called = ci.contains(file) || file.starts_with("tests/tests/") || TO_COME.contains(&file);
+                let called = ci.contains(file) || file.starts_with("tests/tests/");
                 assert!(
-                    called && exists(file),
+                    called && workspace().join(file).exists(),
                     "{file}, which is to do `{command}`, is not there or not run"
                 );
             }
@@ -305,17 +295,8 @@ fn every_link_between_pages_leads_to_a_file() {
                 continue;
             }
             let file = target.split('#').next().expect("there is a first part");
-            let folder = page.parent().expect("a page lies in a folder");
-            let path = match file.strip_prefix("../") {
-                Some(of_the_root) => of_the_root.to_owned(),
-                None => folder
-                    .join(file)
-                    .strip_prefix(workspace())
-                    .expect("in the workspace")
-                    .display()
-                    .to_string(),
-            };
-            assert!(exists(&path), "{}: nothing at {target}", page.display());
+            let path = page.parent().expect("a page lies in a folder").join(file);
+            assert!(path.exists(), "{}: nothing at {target}", page.display());
         }
     }
 }

@@ -12,13 +12,15 @@ use lambda_extension::{
 use serde::Serialize;
 use tracing::info;
 
+/// How long one attempt to send may take; the next one comes with the next flush.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
 /// What is sent at once. The sink knows by the key whether it has a parcel already.
 struct Parcel {
     key: String,
     lines: Vec<u8>,
 }
 
-#[derive(Default)]
 struct Shipper {
     registration: Option<Registration>,
     sink: Sink,
@@ -85,7 +87,6 @@ impl Extension for Shipper {
 }
 
 /// Where the lines go.
-#[derive(Default)]
 struct Sink {
     http: reqwest::Client,
     url: Option<String>,
@@ -119,8 +120,11 @@ async fn main() -> Result<(), Error> {
     };
     let buffering = Buffering::new(1_000, 262_144, Duration::from_millis(25))?;
     let shipper = Shipper {
-        sink: Sink { url: std::env::var("LOG_SINK").ok(), ..Sink::default() },
-        ..Shipper::default()
+        registration: None,
+        sink: Sink { http: outward::client(ATTEMPT, None)?, url: std::env::var("LOG_SINK").ok() },
+        lines: Vec::new(),
+        parcels: 0,
+        outbox: VecDeque::new(),
     };
     config
         .telemetry(Subscription::new([Category::Function]).buffering(buffering))

@@ -12,8 +12,10 @@ use crate::{
     table::{Flush, Idle, Init, Invoke, Lambda::*, Promise, Shutdown, Table},
 };
 
+type OnRoute = fn(Route) -> Fault;
+
 /// What an answer can be instead of the right one.
-const ANSWERS: [(&str, fn(Route) -> Fault); 6] = [
+const ANSWERS: [(&str, OnRoute); 6] = [
     ("403", |route| Fault::Status(route, 403)),
     ("404", |route| Fault::Status(route, 404)),
     ("500", |route| Fault::Status(route, 500)),

@@ -9,10 +9,13 @@ use crate::{
     table::{Idle, Init, Lambda::*, PHASES, Promise, Table},
 };
 
+/// What a hook does instead of its work.
+type Act = fn() -> Doing<Result<(), Error>>;
+
 #[test]
 fn hooks_that_fail_panic_and_hang() {
     let mut table = Table::new("hooks", Promise::Answers, 8);
-    let faults: [(&str, &str, fn() -> Doing<Result<(), Error>>); 3] = [
+    let faults: [(&str, &str, Act); 3] = [
         ("a hook returns an error", "fail", || Box::pin(async { Err("as asked".into()) })),
         ("a hook panics", "panic", || Box::pin(async { panic!("as asked") })),
         ("a hook hangs", "hang", || Box::pin(std::future::pending())),
@@ -39,7 +42,7 @@ fn hooks_that_fail_panic_and_hang() {
 }
 
 /// What hooks do that is worse than it looks.
-const UNUSUAL: [(&str, fn() -> Doing<Result<(), Error>>); 4] = [
+const UNUSUAL: [(&str, Act); 4] = [
     ("an error panics when it is shown", || Box::pin(async { Err(Spiteful.into()) })),
     ("an error is its own cause", || Box::pin(async { Err(Circular.into()) })),
     ("a panic's payload panics when it is dropped", || {

@@ -21,7 +21,7 @@ fn what_runs_out() {
         let misbehaviour = Misbehaviour::new(phase, "descriptors").once().env("LIMIT_FILES", "64");
         let again = misbehaviour.clone();
         // A delivery that needs a new connection is not accepted, and Lambda tries again later.
-        table.seen(phase, Simulator, move || simulated(&misbehaviour).as_accepted());
+        table.seen(phase, Simulator, move || simulated(&misbehaviour).of_what_is_accepted());
         if phase != Idle {
             table.seen(phase, Emulator, move || emulated(&again));
         }

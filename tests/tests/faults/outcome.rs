@@ -38,7 +38,7 @@ impl Outcome {
     }
 
     /// The same where it is a matter of chance how much is accepted: all of that was handed on, be it nothing.
-    pub fn as_accepted(mut self) -> Self {
+    pub fn of_what_is_accepted(mut self) -> Self {
         if let Some(Accounts { sent, handed_on, dropped: 0, dropped_batches: 0, .. }) = self.accounts
             && sent == handed_on
         {
