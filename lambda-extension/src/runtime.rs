@@ -350,10 +350,8 @@ impl<E: Extension> Life<E> {
     }
 
     async fn hand_on(&mut self, batch: Batch) -> Result<(), ExtensionError> {
-        // Counting looks at every event, so it is done once.
-        let (records, bytes) = (batch.len(), batch.as_bytes().len());
         // Nothing but what the loop subscribes to for itself, or the extension's own lines.
-        if records == 0 {
+        if batch.is_empty() {
             return Ok(());
         }
         let between_invocations = self.inbox.is_parked() && !self.inbox.function_runs();
@@ -363,8 +361,8 @@ impl<E: Extension> Life<E> {
         }
         self.handle.count(|metrics| {
             metrics.batches += 1;
-            metrics.records += records as u64;
-            metrics.bytes += bytes as u64;
+            metrics.records += batch.len() as u64;
+            metrics.bytes += batch.as_bytes().len() as u64;
         });
         let batch = batch.within(self.inbox.bound_of_hook(None));
         self.call(Call::Telemetry(batch), None).await.map(drop)
