@@ -130,9 +130,14 @@ fn subscriptions_that_come_to_nothing() {
         });
         table.seen(Init, Simulator, move || {
             let script = Script::new(Init);
-            script
+            let outcome = script
                 .with(|script| script.builder = script.builder.clone().fault(fault(Route::Telemetry)))
-                .live()
+                .live();
+            // Lambda took that subscription, and may have delivered something before the extension gave up on it.
+            match answer {
+                "a truncated answer" | "a closed connection" => outcome.none_of_what_is_accepted(),
+                _ => outcome,
+            }
         });
         table.never(&[Idle, Invoke, Flush, Shutdown], ONCE);
     }

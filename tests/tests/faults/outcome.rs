@@ -47,6 +47,16 @@ impl Outcome {
         self
     }
 
+    /// The same where that much was counted as dropped.
+    pub fn none_of_what_is_accepted(mut self) -> Self {
+        if let Some(Accounts { sent, handed_on: 0, dropped, .. }) = self.accounts
+            && sent == dropped
+        {
+            (self.accounts, self.data) = (None, Some("what is accepted is counted as dropped"));
+        }
+        self
+    }
+
     /// What is wrong with the accounts.
     pub fn unbalanced(&self) -> Option<String> {
         let accounts = self.accounts?;
