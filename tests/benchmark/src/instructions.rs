@@ -38,10 +38,10 @@ pub(crate) struct Count {
     pub(crate) invocation: u64,
 }
 
-/// Counts one subject: the least of three, since a busy machine adds turns of the event loop and takes none away.
+/// Counts one subject: the least of five, since a busy machine adds turns of the event loop and takes none away.
 pub(crate) fn count(built: &Built, subject: Subject) -> Result<Count> {
     let least = |invocations| -> Result<u64> {
-        let counts: Result<Vec<u64>> = (0..3).map(|_| run(built, subject, invocations)).collect();
+        let counts: Result<Vec<u64>> = (0..5).map(|_| run(built, subject, invocations)).collect();
         Ok(counts?.into_iter().min().unwrap_or_default())
     };
     let (none, few, many) = (least(0)?, least(FEW)?, least(MANY)?);
