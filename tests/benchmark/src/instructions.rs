@@ -21,8 +21,9 @@ pub(crate) const OURS_ALL: [Subject; 2] = [OURS, OURS_TRAIT];
 /// Those worth a look beside them.
 pub(crate) const BESIDE: [Subject; 4] = [PEER, REQWEST, HYPER, FLOOR];
 
-/// How much more than the committed figure is too much. By themselves runs differ by 1 %, and processors by a little more.
-const TOLERANCE: f64 = 0.05;
+/// How much more than the committed figure is too much, for a start and for an invocation. A start hardly varies. An invocation
+/// does by 4 %, with the turns of the event loop that an answer takes to arrive.
+const TOLERANCE: [f64; 2] = [0.03, 0.08];
 /// Has the C library choose the code that runs on every processor, so that all count alike.
 const BASELINE: (&str, &str) = (
     "GLIBC_TUNABLES",
@@ -101,13 +102,13 @@ pub(crate) fn check(built: &Built) -> Result<()> {
         let before =
             before.get(subject.binary).with_context(|| format!("no figure for {}", subject.binary))?;
         let now = count(built, subject)?;
-        for (figure, before, now) in [
-            ("start and end", before.start_and_end, now.start_and_end),
-            ("one invocation", before.invocation, now.invocation),
+        for (figure, tolerance, before, now) in [
+            ("start and end", TOLERANCE[0], before.start_and_end, now.start_and_end),
+            ("one invocation", TOLERANCE[1], before.invocation, now.invocation),
         ] {
             let change = now as f64 / before as f64 - 1.0;
             println!("{}, {figure}: {now} instructions, {:+.1} %", subject.binary, change * 100.0);
-            if change > TOLERANCE {
+            if change > tolerance {
                 grown.push(format!("{}, {figure}", subject.binary));
             }
         }
@@ -136,7 +137,7 @@ pub(crate) fn write(built: &Built) -> Result<()> {
 
 const HEAD: &str = "\
 # Instructions by callgrind, user space only: of a life without invocations, and of one invocation.
-# Written by the benchmark's `instructions --write`; `instructions` fails when one is 5 % more.
+# Written by the benchmark's `instructions --write`; `instructions` fails when the first is 3 % more, or the second 8 %.
 ";
 
 fn read(text: &str) -> Result<BTreeMap<&str, Count>> {

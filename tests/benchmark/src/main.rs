@@ -208,8 +208,8 @@ const HEAD: &str = "\
 What an extension costs, measured from outside by `tests/benchmark`: a driver plays Lambda on plain sockets, starts each
 program as a process, answers its calls and notes when they come. All programs are built with the same release profile
 (`opt-level = \"s\"`, fat LTO, one codegen unit, stripped, unwinding), each package by itself. Each logs every event in its
-own way, to `/dev/null`. In every round each subject has its turn, in an order that changes; a ratio is taken within the
-round, and what is shown is the median of the rounds with the quartiles. A target is met when the worse quartile is.
+own way, to `/dev/null`. In every round each subject has three turns, in an order that changes; a ratio is taken between the
+medians of a round, and what is shown is the median of the rounds with the quartiles. A target is met when the worse quartile is.
 
 - *ours*: this framework; the attribute macro with one function, the trait, and the trait with telemetry.
 - *lambda-extension 1.1.1*: AWS's published crate doing the same. It asks for another event after SHUTDOWN, and is killed

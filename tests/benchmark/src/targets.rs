@@ -15,10 +15,10 @@ pub(crate) const ENOUGH: usize = 15;
 
 /// Why a target may be missed.
 const START: &str = "a program that only connects and speaks, the raw socket, takes two thirds of the peer's time or more: the kernel's \
-     exec, the dynamic loader and Rust's own start, which are the same for everybody. Of ours, callgrind counts four fifths of \
-     the instructions there";
+     exec, the dynamic loader and Rust's own start, which are the same for everybody. Of ours, three fifths of the \
+     instructions are that program's too";
 const TURN: &str = "most of it is the kernel's: to wake a process that has slept, and to carry two messages; the raw socket needs six \
-     tenths of the peer's time. Ours has two thirds of the peer's instructions and one system call less, and writes a longer line";
+     tenths of the peer's time. Ours has four fifths of the peer's instructions and one system call less, and writes a longer line";
 const MEMORY: &str = "1.9 MB of it every program has that links the C library: see the raw socket. Of the rest, 0.5 MB are pages of the \
      program and 32 kB a table of threads in tracing-subscriber";
 const READING: &str = "a third of the instructions for a record are the scan, and the rest are HTTP, the queue, the filter and the hook, \
