@@ -208,7 +208,7 @@ const HEAD: &str = "\
 What an extension costs, measured from outside by `tests/benchmark`: a driver plays Lambda on plain sockets, starts each
 program as a process, answers its calls and notes when they come. All programs are built with the same release profile
 (`opt-level = \"s\"`, fat LTO, one codegen unit, stripped, unwinding), each package by itself. Each logs every event in its
-own way, to `/dev/null`. In every round each subject has three turns, in an order that changes; a ratio is taken between the
+own way, to `/dev/null`. In every round each subject has three lives, and each load of telemetry once, in an order that changes; a ratio is taken between the
 medians of a round, and what is shown is the median of the rounds with the quartiles. A target is met when the worse quartile is.
 
 - *ours*: this framework; the attribute macro with one function, the trait, and the trait with telemetry.
