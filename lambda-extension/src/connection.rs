@@ -9,6 +9,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Waker},
 };
 
 use bytes::Bytes;
@@ -62,7 +63,7 @@ impl Connection {
     }
 
     async fn head(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Open), Failure> {
-        let request = match self.usable().await {
+        let request = match self.usable() {
             None => request,
             Some(mut open) => match open.send(request).await {
                 Ok(response) => return Ok((response, open)),
@@ -79,9 +80,9 @@ impl Connection {
     }
 
     /// The connection that is free, unless Lambda closed it meanwhile.
-    async fn usable(&self) -> Option<Open> {
+    fn usable(&self) -> Option<Open> {
         let mut open = self.free.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        open.is_ready().await.then_some(open)
+        open.is_ready().then_some(open)
     }
 
     async fn connect(&self) -> Result<Open, Failure> {
@@ -107,9 +108,10 @@ struct Open {
 }
 
 impl Open {
-    async fn is_ready(&mut self) -> bool {
-        let Self { sender, work } = self;
-        drive(work, sender.ready()).await.is_ok()
+    /// Whether it can be used again, after the answer before was read to its end.
+    fn is_ready(&mut self) -> bool {
+        let over = |work: &mut Pin<Box<Work>>| work.as_mut().poll(&mut for_nobody()).is_ready();
+        !self.work.as_mut().is_none_or(over) && self.sender.is_ready()
     }
 
     async fn send(
@@ -126,6 +128,9 @@ impl Open {
 }
 
 /// Waits for something that comes over the connection, and has the connection do its work meanwhile.
+///
+/// Only the work is to wake the task. What it does for the awaited happens in this very poll, and would wake the task that is awake: it
+/// would do one more turn just when it has asked for the next event and should be asleep.
 async fn drive<F: Future>(work: &mut Option<Pin<Box<Work>>>, awaited: F) -> F::Output {
     let mut awaited = pin!(awaited);
     poll_fn(|context| {
@@ -133,9 +138,13 @@ async fn drive<F: Future>(work: &mut Option<Pin<Box<Work>>>, awaited: F) -> F::O
         if work.as_mut().is_some_and(|work| work.as_mut().poll(context).is_ready()) {
             *work = None;
         }
-        awaited.as_mut().poll(context)
+        awaited.as_mut().poll(&mut for_nobody())
     })
     .await
+}
+
+fn for_nobody() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// The innermost cause is the one a person can act on: hyper's own says only which layer met it.
