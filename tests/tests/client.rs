@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use lambda_extension::client::Client;
-use lambda_extension::{EventType, ExtensionError};
+use lambda_extension::{EventType, ExtensionError, NextEvent};
 use lambda_extension_tests::http::Message;
 
 /// A server that gives each connection one of these answers and closes it, and what it was asked.
@@ -58,4 +58,28 @@ async fn a_connection_that_breaks_before_the_answer_is_an_error_and_nothing_is_s
         assert!(error.contains("cannot register") && error.contains("broke"), "{error}");
         assert_eq!(requests.iter().count(), 1);
     }
+}
+
+#[tokio::test]
+async fn one_connection_serves_for_all_calls_however_large_an_answer_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let arn = "x".repeat(1 << 20);
+    let invoke = format!(r#"{{"eventType":"INVOKE","requestId":"1","invokedFunctionArn":"{arn}"}}"#);
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut requests = BufReader::new(connection.try_clone().unwrap());
+        for body in ["{}", &invoke, &invoke] {
+            Message::read_request(&mut requests).unwrap().unwrap();
+            let head = "HTTP/1.1 200 OK\r\nlambda-extension-identifier: 17\r\n";
+            write!(connection, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        }
+    });
+    let client = Client::new(&address).unwrap();
+    let id = client.register("my-ext", &[EventType::Invoke]).await.unwrap().extension_id;
+    for _ in 0..2 {
+        let NextEvent::Invoke(event) = client.next_event(&id).await.unwrap() else { panic!("not INVOKE") };
+        assert_eq!(event.invoked_function_arn.as_str().len(), arn.len());
+    }
+    server.join().unwrap();
 }
