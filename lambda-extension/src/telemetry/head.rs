@@ -53,11 +53,12 @@ impl Fields {
         loop {
             let key = scanner.key()?;
             let value = Place::new(scanner.value()?);
-            match name(key) {
-                Name::Time => fields.time = value,
-                Name::Type => fields.kind = value,
-                Name::Record => fields.record = value,
-                Name::Other => {}
+            // Lambda escapes no letter in a key, and JSON would allow it.
+            match Cow::from_raw(key).as_deref() {
+                Some("time") => fields.time = value,
+                Some("type") => fields.kind = value,
+                Some("record") => fields.record = value,
+                _ => {}
             }
             if scanner.peek()? == b'}' {
                 scanner.expect(b'}')?;
@@ -115,27 +116,4 @@ impl<'a> Head<'a> {
 
 fn text(json: Option<&str>) -> Cow<'_, str> {
     json.and_then(Cow::from_raw).unwrap_or_default()
-}
-
-enum Name {
-    Time,
-    Type,
-    Record,
-    Other,
-}
-
-/// Which field a key names. Lambda escapes no letter in a key, and JSON would allow it.
-fn name(key: &str) -> Name {
-    match key {
-        r#""time""# => Name::Time,
-        r#""type""# => Name::Type,
-        r#""record""# => Name::Record,
-        escaped if escaped.contains('\\') => match Cow::from_raw(escaped).as_deref() {
-            Some("time") => Name::Time,
-            Some("type") => Name::Type,
-            Some("record") => Name::Record,
-            _ => Name::Other,
-        },
-        _ => Name::Other,
-    }
 }
