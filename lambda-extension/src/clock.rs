@@ -40,7 +40,12 @@ impl Clock {
     }
 }
 
-/// A time as Lambda's API writes it; `None` before the Unix epoch.
+/// A time as telemetry writes it.
+pub(crate) fn timestamp(time: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(time).ok()
+}
+
+/// A time as the Extensions API writes it; `None` before the Unix epoch.
 pub(crate) fn since_epoch_ms(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as u64)
 }

@@ -202,6 +202,22 @@ impl Config {
         self
     }
 
+    /// The name the extension registers under, for what is to be found by it: a file for the function, a field of a log.
+    ///
+    /// ```
+    /// use lambda_extension::Config;
+    ///
+    /// # fn main() -> Result<(), lambda_extension::ExtensionError> {
+    /// let config = Config::new("127.0.0.1:9001")?.name("my-extension");
+    /// assert_eq!(config.extension_name(), "my-extension");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn extension_name(&self) -> &str {
+        &self.name
+    }
+
     /// The events to register for, instead of what the type of extension asks for. None at all is legal: such an
     /// extension lives until Lambda kills it.
     pub fn events(mut self, events: impl IntoIterator<Item = EventType>) -> Self {

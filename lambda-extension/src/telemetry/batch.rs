@@ -9,7 +9,7 @@ use crate::{
         Category,
         correlation::Correlation,
         cut::Cut,
-        event::{self, Event},
+        event::Event,
         head::Head,
         lenient::FromRaw,
         mark::Mark,
@@ -216,7 +216,7 @@ fn sign(head: Head<'_>, kind: &str, correlation: &mut Correlation) -> Option<Sig
             let request_id = PlatformRuntimeDone::from_raw(record)?.request_id?;
             let time = head.time();
             correlation.done(&request_id, &time);
-            let time_ms = event::timestamp(&time).and_then(clock::since_epoch_ms);
+            let time_ms = clock::timestamp(&time).and_then(clock::since_epoch_ms);
             Some(Sign::RuntimeDone(Ended { request_id: request_id.into_owned().into(), time_ms }))
         }
         "platform.initStart" => {
