@@ -338,8 +338,10 @@ impl Client {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let unsent =
-            |error: hyper::http::Error| ApiError::Broken { url: url.to_string(), reason: error.to_string() };
+        let unsent = |error: hyper::http::Error| ApiError::Broken {
+            url: url.to_string(),
+            reason: format!("nothing was sent: {error}"),
+        };
         let request = request.body(Full::new(Bytes::from(body.unwrap_or_default()))).map_err(unsent)?;
         match self.connection.send(request).await {
             Ok(response) => {

@@ -290,9 +290,11 @@ impl Config {
 
     /// Says what cannot work, before anything is asked of Lambda.
     pub(crate) fn validate(&self) -> Result<(), ExtensionError> {
-        if self.name.is_empty() || self.name.contains('/') {
+        let fits_into_a_header = self.name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if self.name.trim().is_empty() || self.name.contains('/') || !fits_into_a_header {
             return Err(ExtensionError::config(format!(
-                "`{}` is no name for an extension: it is that of a file in /opt/extensions, without the folder",
+                "{:?} is no name for an extension: it is that of a file in /opt/extensions, without the folder and in printable \
+                 ASCII; rename the file, or set `Config::name` or LAMBDA_EXTENSION_NAME",
                 self.name
             )));
         }
@@ -427,6 +429,17 @@ mod tests {
         assert_eq!(config(&[api, (NAME, "")], "/opt/extensions/my-ext").unwrap().name, "my-ext");
         let error = config(&[api], "..").unwrap_err().to_string();
         assert!(error.contains("LAMBDA_EXTENSION_NAME"), "{error}");
+    }
+
+    /// It goes into a header, which the call for the registration would otherwise fail to make, and say nothing of the name.
+    #[test]
+    fn a_name_that_cannot_be_registered_is_refused_as_such() {
+        let config = Config::new("127.0.0.1:9001").unwrap();
+        for name in ["", " ", "/opt/extensions/my-ext", "my-\next", "café"] {
+            let error = config.clone().name(name).validate().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?} is no name")), "{error}");
+        }
+        assert!(config.name("my ext.sh").validate().is_ok());
     }
 
     #[test]

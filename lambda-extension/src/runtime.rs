@@ -142,7 +142,7 @@ impl<E: Extension> Life<E> {
         let subscribed = match half {
             None => subscribing.await,
             Some(half) => timeout_at(half, subscribing).await.unwrap_or_else(|_| {
-                let reason = format!("no answer within {} ms", started.elapsed().as_millis());
+                let reason = format!("none within {} ms", started.elapsed().as_millis());
                 Err(ExtensionError::Subscribe { source: self.inbox.client().broken(reason) })
             }),
         };
