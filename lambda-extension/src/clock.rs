@@ -36,7 +36,9 @@ impl Clock {
     /// `instant` in milliseconds since the Unix epoch, 0 if there is none.
     pub(crate) fn epoch_ms(self, instant: Option<Instant>) -> u64 {
         let Some(instant) = instant else { return 0 };
-        self.now_ms() + instant.saturating_duration_since(Instant::now()).as_millis() as u64
+        let left = instant.saturating_duration_since(Instant::now()).as_millis();
+        // An instant may be as far away as whoever configures a bound likes.
+        self.now_ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
     }
 }
 
@@ -139,3 +141,16 @@ macro_rules! bounded {
     };
 }
 pub(crate) use bounded;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_at_the_end_of_time_is_a_bound() {
+        // So many seconds that their milliseconds, as 64 bits hold them, are a thousand short of none.
+        let for_ever = Instant::now() + Duration::from_secs((1 << 62) - 1);
+        let bound = Bound::at(Some(for_ever), Clock::System);
+        assert!(bound.remaining() > Some(Duration::from_secs(1 << 32)), "{bound:?}");
+    }
+}
