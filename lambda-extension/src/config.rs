@@ -19,10 +19,7 @@ use crate::{
     flush::FlushStrategy,
     handle::Handle,
     say,
-    telemetry::{
-        Subscription,
-        stream::{Stream, Terms},
-    },
+    telemetry::Subscription,
 };
 
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -316,27 +313,6 @@ impl Config {
             Some(_) => FlushStrategy::Adaptive,
             None => FlushStrategy::End,
         })
-    }
-
-    /// Opens the stream of telemetry, if it is wanted. Where that fails, the extension goes without, unless failures are to
-    /// end it.
-    pub(crate) async fn open_stream(
-        &self,
-        registered: &[EventType],
-        handle: &Handle,
-    ) -> Result<Option<Stream>, ExtensionError> {
-        let Some(subscription) = &self.telemetry else { return Ok(None) };
-        let at_end = matches!(self.flush_strategy(registered), FlushStrategy::End | FlushStrategy::Adaptive);
-        let terms = Terms {
-            name: &self.name,
-            gated: at_end && !self.is_managed() && registered.contains(&EventType::Invoke),
-            managed: self.is_managed(),
-            loopback: self.loopback,
-        };
-        match (subscription.open)(subscription, terms, handle.clone()).await {
-            Ok(stream) => Ok(Some(stream)),
-            Err(error) => self.without_telemetry(error, handle),
-        }
     }
 
     /// Goes on without telemetry because of this error, if the policy is to go on.

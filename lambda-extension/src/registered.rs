@@ -3,11 +3,14 @@
 use crate::{
     config::{Config, Initialization},
     error::{Error, ExtensionError},
+    event::EventType,
     extension::Extension,
+    flush::FlushStrategy,
     handle::Handle,
     registration::Registration,
     runtime::{self, Parts},
     say,
+    telemetry::stream::{Stream, Terms},
 };
 
 /// An extension that Lambda has registered, and that must now be run: Lambda waits for it to ask for its first event.
@@ -62,7 +65,7 @@ impl Registered {
         let mut events = config.registered_events();
         let handle = Handle::default();
         // Before registering: Lambda may start the function at once, and everybody's time is short from then on.
-        let stream = config.open_stream(&events, &handle).await?;
+        let stream = open_stream(&config, &events, &handle).await?;
         let registration = match config.client.register(&config.name, &events).await {
             Err(ExtensionError::Register { source, .. }) if config.may_ask_for_less(&events, &source) => {
                 say::warn(format_args!("Lambda refuses INVOKE, as Managed Instances do ({source}); registering without it, so `on_invoke` is not called"));
@@ -119,9 +122,29 @@ impl Registered {
         let undecided = parts.config.telemetry.is_none();
         parts.config = parts.config.with_defaults::<E>();
         if undecided {
-            parts.stream = parts.config.open_stream(&parts.events, &parts.registration.handle()).await?;
+            parts.stream = open_stream(&parts.config, &parts.events, &parts.registration.handle()).await?;
         }
         Ok(parts)
+    }
+}
+
+/// Opens the stream of telemetry, if it is wanted. Where that fails, the extension goes without, unless failures are to end it.
+async fn open_stream(
+    config: &Config,
+    events: &[EventType],
+    handle: &Handle,
+) -> Result<Option<Stream>, ExtensionError> {
+    let Some(subscription) = &config.telemetry else { return Ok(None) };
+    let at_end = matches!(config.flush_strategy(events), FlushStrategy::End | FlushStrategy::Adaptive);
+    let terms = Terms {
+        name: &config.name,
+        gated: at_end && !config.is_managed() && events.contains(&EventType::Invoke),
+        managed: config.is_managed(),
+        loopback: config.loopback,
+    };
+    match (subscription.open)(subscription, terms, handle.clone()).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => config.without_telemetry(error, handle),
     }
 }
 
