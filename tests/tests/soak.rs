@@ -13,7 +13,7 @@ use std::{
 
 use lambda_extension::simulator::{Function, FunctionCall, ShutdownReason, Simulator};
 use lambda_extension_tests::programs;
-use scripted::{Lambda, Sender, head, line};
+use scripted::{Lambda, Sender, batch, head, line};
 use serde_json::Value;
 
 /// What the extension's memory may grow by once it is warm, in kB.
@@ -124,7 +124,7 @@ async fn flood(port: u16, seed: u64, until: Instant) -> Sent {
         }
     }
     // Once this is answered, what was broken off before has been noticed too.
-    assert_eq!(sender.post(&format!("[{}]", line("the last one"))).await, 200);
+    assert_eq!(sender.post(&batch("the last one")).await, 200);
     Sent { batches: sent.batches + 1, records: sent.records + 1, ..sent }
 }
 

@@ -8,7 +8,7 @@ use lambda_extension::{
     Error, Extension, FlushEvent, FlushReason, FlushStrategy, Registration,
     telemetry::{Category, Subscription},
 };
-use scripted::{Lambda, Running, Seen, Sender, line};
+use scripted::{Lambda, Running, Seen, Sender, line, runtime_done};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -23,12 +23,6 @@ async fn running(categories: &[Category], strategy: FlushStrategy) -> Running {
 
 fn extension_line(text: &str) -> String {
     json!([{ "time": "2026-07-28T19:02:11.900Z", "type": "extension", "record": text }]).to_string()
-}
-
-fn runtime_done(request_id: &str) -> String {
-    json!([{ "time": "2026-07-28T19:02:11.816Z", "type": "platform.runtimeDone",
-             "record": { "requestId": request_id, "status": "success" } }])
-    .to_string()
 }
 
 /// Delivers lines of an extension every 30 ms, and gives how many were handed on.
