@@ -13,7 +13,7 @@ use std::{
 };
 
 use lambda_extension::simulator::{Route, ShutdownReason, Simulator};
-use lambda_extension_tests::programs;
+use lambda_extension_tests::{missing, programs, skipped};
 use scripted::Lambda;
 
 /// The system calls of every process that was started by these commands, in the order of their starts.
@@ -26,9 +26,8 @@ impl Trace {
             .args(["-o", "/dev/null", "true"])
             .status()
             .is_ok_and(|status| status.success());
-        assert!(works || std::env::var_os("REQUIRE_STRACE").is_none(), "strace does not work here");
         if !works {
-            eprintln!("skipped: strace does not work here");
+            missing("strace does not work here: install it, and allow it to trace", "REQUIRE_STRACE");
             return None;
         }
         Some(Self(tempfile::tempdir().expect("there is room for a directory")))
@@ -200,7 +199,7 @@ impl SmallestFunction {
             let made =
                 fs::create_dir(directory).or_else(|error| directory.is_dir().then_some(()).ok_or(error));
             if let Err(error) = made.and_then(|()| fs::write(directory.join(file), limit)) {
-                eprintln!("skipped: no control group here ({}: {error})", directory.display());
+                skipped(&format!("no control group can be made in {}: {error}", directory.display()));
                 return None;
             }
         }

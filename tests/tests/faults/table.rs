@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use lambda_extension_tests::{Emulator, programs};
+use lambda_extension_tests::{Emulator, lock, programs};
 
 use crate::outcome::Outcome;
 
@@ -274,10 +274,6 @@ fn without_emulator(text: &str) -> String {
         cells.collect::<Vec<_>>().join("|")
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Compares a table with the committed one, or puts it in its place where `UPDATE_FAULTS` says 1.
