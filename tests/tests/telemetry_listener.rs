@@ -104,20 +104,6 @@ async fn connections_that_are_left_open_keep_nobody_out() {
     running.assert_lost(0).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_connection_that_lambda_uses_outlives_those_that_say_nothing() {
-    let mut running = Running::for_lines().await;
-    let mut used = running.connect().await;
-    assert_eq!(used.post(&batch("first")).await, 200);
-    let mut silent = Vec::new();
-    for _ in 0..30 {
-        silent.push(running.connect().await);
-    }
-    running.settle().await;
-    assert_eq!(used.post(&batch("second")).await, 200);
-    running.assert_lost(0).await;
-}
-
 #[tokio::test]
 async fn ten_connections_deliver_at_once() {
     let mut running = Running::for_lines().await;

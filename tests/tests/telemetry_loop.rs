@@ -155,19 +155,6 @@ async fn a_platform_that_reports_no_end_holds_one_invocation_to_its_bound() {
 }
 
 #[tokio::test]
-async fn an_end_reported_before_its_invocation_is_not_waited_for() {
-    let mut running = running(&[Category::Function], FlushStrategy::End).await;
-    let mut sender = running.connect().await;
-    for number in 0..20 {
-        assert_eq!(sender.post(&runtime_done(&number.to_string())).await, 200);
-        running.lambda.invoke(&number.to_string(), MINUTE);
-        running.lambda.asked(number + 2).await;
-    }
-    let metrics = running.handle.metrics();
-    assert_eq!((metrics.flushed, metrics.missed_runtime_done), (20, 0));
-}
-
-#[tokio::test]
 async fn a_flush_that_was_asked_for_and_found_no_time_comes_with_the_next_invocation() {
     let mut running = running(&[Category::Extension], FlushStrategy::Shutdown).await;
     running.telemetry.forget_permits(usize::MAX >> 3);
