@@ -344,8 +344,8 @@ impl<E: Extension> Life<E> {
         if !std::mem::take(&mut self.restore_pending) {
             return Ok(());
         }
-        let mut event = RestoreEvent::new().within(self.inbox.bound_of_hook(None));
-        event.instance_id = self.inbox.take_restored_instance();
+        let instance_id = self.inbox.take_restored_instance();
+        let event = RestoreEvent::within(self.inbox.bound_of_hook(None), instance_id);
         self.call(Call::Restore(event), None).await.map(drop)
     }
 
@@ -394,8 +394,7 @@ impl<E: Extension> Life<E> {
         request_id: Option<RequestId>,
         limit: Option<Instant>,
     ) -> Result<(), ExtensionError> {
-        let mut event = FlushEvent::new(reason).within(self.inbox.bound_of_hook(limit));
-        event.request_id = request_id;
+        let event = FlushEvent::within(self.inbox.bound_of_hook(limit), reason, request_id);
         let started = Instant::now();
         self.inbox.decision.flushed(started);
         if self.extension.is_none() {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    clock::{self, Bound, bounded},
+    clock::{self, Bound, Deadline, deadline_methods},
     flush::Ended,
     telemetry::{
         Category,
@@ -48,7 +48,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Batch {
     contents: Arc<Contents>,
-    bound: Bound,
+    deadline_ms: u64,
+    read: Deadline,
 }
 
 /// The events that are for the extension, and to which invocation they belong.
@@ -109,7 +110,13 @@ impl Batch {
             kept += usize::from(passes);
             passes
         });
-        (Self { contents: Arc::new(Contents { cut, turns }), bound: Bound::default() }, signs)
+        let contents = Arc::new(Contents { cut, turns });
+        (Self { contents, deadline_ms: 0, read: Deadline::default() }, signs)
+    }
+
+    /// The same batch, for a hook with this bound.
+    pub(crate) fn within(self, bound: Bound) -> Self {
+        Self { deadline_ms: bound.deadline_ms, read: bound.read, ..self }
     }
 
     /// The events, one after another.
@@ -154,7 +161,7 @@ impl Batch {
     }
 }
 
-bounded!(Batch);
+deadline_methods!(Batch, "the framework drops a hook that still runs", "nothing bounds it");
 
 /// The events of a [`Batch`].
 #[derive(Clone, Debug)]
