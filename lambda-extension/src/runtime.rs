@@ -119,7 +119,7 @@ impl<E: Extension> Life<E> {
         (life, stream)
     }
 
-    /// Reports a failure to Lambda: whatever it was, here and nowhere else.
+    /// Reports a failure to Lambda, whatever it was, and drops the extension: here and nowhere else.
     async fn end(&mut self, result: Result<(), ExtensionError>) -> Result<(), ExtensionError> {
         if let Err(error) = &result {
             self.report(error).await;
@@ -129,6 +129,7 @@ impl<E: Extension> Life<E> {
             }
             self.inbox.close();
         }
+        self.drop_extension();
         result
     }
 
@@ -306,7 +307,6 @@ impl<E: Extension> Life<E> {
         let flushed = self.flush(FlushReason::Shutdown, None, Some(plan.flush(Instant::now()))).await;
         result = result.and(flushed);
         let ended = self.call(Call::Shutdown(event), Some(plan.end)).await.map(drop);
-        self.drop_extension();
         result.and(ended)
     }
 
