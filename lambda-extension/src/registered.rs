@@ -78,7 +78,7 @@ impl Registered {
         .with_handle(handle);
         Ok(Self {
             registration: registration.clone(),
-            parts: Some(Parts { config, events, registration, stream }),
+            parts: Some(Parts { config, events, registration, stream: Ok(stream) }),
         })
     }
 
@@ -97,7 +97,7 @@ impl Registered {
     /// [`ExtensionError::NextEvent`] when the poll breaks, and under [`ErrorPolicy::Exit`](crate::ErrorPolicy::Exit) whatever failed. It has been
     /// reported to Lambda already; the process should exit with another code than 0.
     pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
-        runtime::run(self.parts::<E>().await?, extension).await
+        runtime::run(self.parts::<E>().await, extension).await
     }
 
     /// Makes the extension and [runs](Self::run) it. `construct` may take its time: the function's runtime starts meanwhile. It
@@ -113,18 +113,18 @@ impl Registered {
         Fut: Future<Output = Result<E, Err>> + Send,
         Err: Into<Error>,
     {
-        runtime::run_with(self.parts::<E>().await?, construct).await
+        runtime::run_with(self.parts::<E>().await, construct).await
     }
 
     /// What there is to run an extension of this type with.
-    async fn parts<E: Extension>(mut self) -> Result<Parts, ExtensionError> {
+    async fn parts<E: Extension>(mut self) -> Parts {
         let mut parts = self.parts.take().expect("only this takes the parts, and it takes `self` too");
         let undecided = parts.config.telemetry.is_none();
         parts.config = parts.config.with_defaults::<E>();
         if undecided {
-            parts.stream = open_stream(&parts.config, &parts.events, &parts.registration.handle()).await?;
+            parts.stream = open_stream(&parts.config, &parts.events, &parts.registration.handle()).await;
         }
-        Ok(parts)
+        parts
     }
 }
 

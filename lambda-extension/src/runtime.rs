@@ -38,8 +38,8 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) events: Vec<EventType>,
     pub(crate) registration: Registration,
-    /// Where telemetry comes in, if it is wanted and could be opened.
-    pub(crate) stream: Option<Stream>,
+    /// Where telemetry comes in, if it is wanted and could be opened; an error where that ends the extension.
+    pub(crate) stream: Result<Option<Stream>, ExtensionError>,
 }
 
 /// Runs a registered extension to its end, and reports to Lambda if it fails.
@@ -47,7 +47,7 @@ pub(crate) async fn run<E: Extension>(parts: Parts, extension: E) -> Result<(), 
     let (mut life, stream) = Life::begin(parts);
     life.extension = Some(extension);
     let result = async {
-        life.subscribe(stream).await?;
+        life.subscribe(stream?).await?;
         life.live().await
     };
     let result = result.await;
@@ -64,7 +64,7 @@ where
 {
     let (mut life, stream) = Life::begin(parts);
     let result = async {
-        life.subscribe(stream).await?;
+        life.subscribe(stream?).await?;
         life.construct(construct).await?;
         life.live().await
     };
@@ -90,7 +90,7 @@ struct Life<E> {
 }
 
 impl<E: Extension> Life<E> {
-    fn begin(parts: Parts) -> (Self, Option<Stream>) {
+    fn begin(parts: Parts) -> (Self, Result<Option<Stream>, ExtensionError>) {
         if cfg!(panic = "abort") {
             say::warn(format_args!(
                 "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. \
