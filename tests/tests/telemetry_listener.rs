@@ -5,11 +5,8 @@ mod scripted;
 
 use std::time::Duration;
 
-use scripted::{Running, Sender, batch, head, line};
+use scripted::{MAX_BODY, Running, Sender, batch, head, line};
 use tokio::time::{Instant, sleep};
-
-/// Bodies may be twice the 256 KiB that Lambda gathers, and 1 MiB more.
-const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
 
 #[tokio::test]
 async fn batches_come_by_post_and_put_to_any_path_with_any_content_type() {

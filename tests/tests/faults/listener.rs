@@ -6,12 +6,9 @@ use tokio::{io::AsyncWriteExt, time::sleep};
 
 use crate::{
     life::{Doing, Script},
-    scripted::{Sender, batch, head, line},
+    scripted::{MAX_BODY, Sender, batch, head, line},
     table::{Lambda::*, PHASES, Promise, Table},
 };
-
-/// Bodies may be twice the 256 KiB that Lambda gathers, and 1 MiB more.
-const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
 
 /// A disturbance: the records it got accepted, and how many deliveries were lost whose records nobody can count.
 type Disturbance = fn(u16) -> Doing<(u64, u64)>;

@@ -13,7 +13,6 @@ use std::{
 
 use lambda_extension_tests::{Emulator, lock, programs};
 
-use self::Lambda::Simulator;
 use crate::outcome::Outcome;
 
 /// When in an extension's life a fault happens.
@@ -155,7 +154,9 @@ impl Table {
     /// The faults that nobody but the emulator shows in some phase.
     fn rows_for_the_emulator(&self) -> Vec<&str> {
         let simulated = |row, phase| {
-            self.cases.iter().any(|case| (case.row, case.phase, case.lambda) == (row, phase, Simulator))
+            self.cases
+                .iter()
+                .any(|case| (case.row, case.phase, case.lambda) == (row, phase, Lambda::Simulator))
         };
         let alone = self.cases.iter().filter(|case| !simulated(case.row, case.phase));
         alone.map(|case| case.fault.as_str()).collect()

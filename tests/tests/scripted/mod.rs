@@ -34,6 +34,9 @@ const REGISTER: &str = "POST /2020-01-01/extension/register";
 const NEXT: &str = "GET /2020-01-01/extension/event/next";
 pub const SUBSCRIBE: &str = "PUT /2022-07-01/telemetry";
 
+/// What the listener takes: bodies may be twice the 256 KiB that Lambda gathers, and 1 MiB more.
+pub const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
+
 /// A request that came, and its body as far as that is JSON.
 #[derive(Clone, Debug)]
 pub struct Call {
