@@ -147,26 +147,14 @@ impl Table {
     /// AWS's emulator may not have been fetched, so it only shows what the simulator shows as well.
     pub fn check(self) {
         let simulated = |case: &Case| {
-            let cell = |other: &Case| (other.fault, other.phase) == (case.fault, case.phase);
+            let cell = |other: &Case| (other.row, other.phase) == (case.row, case.phase);
             self.cases.iter().any(|other| cell(other) && other.lambda == Lambda::Simulator)
         };
         let unseen = self.cases.iter().find(|case| !simulated(case));
         assert!(unseen.is_none(), "{unseen:?}: nothing shows this where there is no emulator");
         let emulator = Emulator::builder().is_some();
         let cells = self.run(emulator);
-        let unseen = if emulator { Vec::new() } else { self.rows_for_the_emulator() };
-        compare(self.name, &self.render(&cells, &unseen), emulator, &unseen);
-    }
-
-    /// The faults that nobody but the emulator shows in some phase.
-    fn rows_for_the_emulator(&self) -> Vec<&str> {
-        let simulated = |row, phase| {
-            self.cases
-                .iter()
-                .any(|case| (case.row, case.phase, case.lambda) == (row, phase, Lambda::Simulator))
-        };
-        let alone = self.cases.iter().filter(|case| !simulated(case.row, case.phase));
-        alone.map(|case| case.fault.as_str()).collect()
+        compare(self.name, &self.render(&cells), emulator);
     }
 
     fn run(&self, emulator: bool) -> Cells {
@@ -221,14 +209,11 @@ impl Table {
         cells
     }
 
-    fn render(&self, cells: &Cells, unseen: &[&str]) -> String {
+    fn render(&self, cells: &Cells) -> String {
         let mut reasons: Vec<&str> = Vec::new();
         let mut text =
             String::from("| fault | init | idle | invoke | flush | shutdown |\n|---|---|---|---|---|---|\n");
         for (row, fault) in self.faults.iter().enumerate() {
-            if unseen.contains(&fault.as_str()) {
-                continue;
-            }
             text.push_str(&format!("| {fault} |"));
             for phase in PHASES {
                 let cell = match (cells.get(&(row, phase)), self.never.get(&(row, phase))) {
@@ -285,10 +270,9 @@ const DAGGER: &str = " †";
 /// Between what the simulator shows and what AWS's emulator shows, where that differs.
 const ELSE: &str = "; under AWS's emulator: ";
 
-/// The table as it is seen where there is no emulator, without these rows.
-fn without_emulator(text: &str, unseen: &[&str]) -> String {
-    let is_seen = |line: &&str| !unseen.iter().any(|fault| line.starts_with(&format!("| {fault} |")));
-    let lines = text.lines().filter(is_seen).map(|line| {
+/// The table as it is seen where there is no emulator.
+fn without_emulator(text: &str) -> String {
+    let lines = text.lines().map(|line| {
         let cells = line.split('|').map(|cell| match cell.trim_end().strip_suffix(DAGGER.trim()) {
             Some(cell) => format!("{} ", cell.split(ELSE).next().unwrap_or_default().trim_end()),
             None => cell.to_owned(),
@@ -299,7 +283,7 @@ fn without_emulator(text: &str, unseen: &[&str]) -> String {
 }
 
 /// Compares a table with the committed one, or puts it in its place where `UPDATE_FAULTS` says 1.
-fn compare(name: &str, seen: &str, emulator: bool, unseen: &[&str]) {
+fn compare(name: &str, seen: &str, emulator: bool) {
     // Several tables are in one file.
     static FILE: Mutex<()> = Mutex::new(());
     let _held = lock(&FILE);
@@ -316,7 +300,7 @@ fn compare(name: &str, seen: &str, emulator: bool, unseen: &[&str]) {
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         return;
     }
-    let committed = if emulator { committed.to_owned() } else { without_emulator(committed, unseen) };
+    let committed = if emulator { committed.to_owned() } else { without_emulator(committed) };
     let differences = differences(committed.trim(), seen.trim());
     assert!(
         differences.is_empty(),
