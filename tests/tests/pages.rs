@@ -25,7 +25,7 @@ enum By {
     Full(&'static str),
 }
 
-const COMMANDS: [(&str, By); 36] = [
+const COMMANDS: [(&str, By); 37] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -67,6 +67,10 @@ const COMMANDS: [(&str, By); 36] = [
     (
         "cargo lambda new --extension --template path/to/this/repository/examples/deploy/template my-extension",
         By::File("tests/cargo-lambda"),
+    ),
+    (
+        "cargo generate --path path/to/this/repository/examples/deploy/template --name my-extension",
+        By::Full("tests/cargo-generate"),
     ),
     ("examples/build", By::File("tests/arm64")),
     (
