@@ -25,7 +25,7 @@ enum By {
     Full(&'static str),
 }
 
-const COMMANDS: [(&str, By); 36] = [
+const COMMANDS: [(&str, By); 37] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -67,6 +67,10 @@ const COMMANDS: [(&str, By); 36] = [
     (
         "cargo lambda new --extension --template path/to/this/repository/examples/deploy/template my-extension",
         By::File("tests/cargo-lambda"),
+    ),
+    (
+        "cargo generate --path path/to/this/repository/examples/deploy/template --name my-extension",
+        By::Full("tests/cargo-generate"),
     ),
     ("examples/build", By::File("tests/arm64")),
     (
@@ -210,6 +214,11 @@ fn every_program_on_a_page_is_compiled_as_a_doctest() {
                 "{name} is not among the doctests of lib.rs"
             );
         }
+        for program in &compiled {
+            // rustdoc would hide it, and nobody else does.
+            let hidden = program.code.lines().find(|line| line.trim_start().starts_with("# "));
+            assert!(hidden.is_none(), "{name}: whoever copies this gets `{}`", hidden.unwrap_or_default());
+        }
         for program in ignored {
             assert!(
                 peer_programs().iter().any(|known| known.ends_with(&program.code)),
@@ -274,7 +283,7 @@ fn the_figures_of_the_readme_are_those_that_were_measured() {
     );
     let life = ["ours, `#[main]`", "lambda-extension 1.1.1", "bare reqwest loop", "raw socket"];
     for (column, what) in [
-        (1, "process start to first question, ms"),
+        (1, "process start to first request for an event, ms"),
         (2, "event answered to next one asked for, µs"),
         (4, "SHUTDOWN to process gone, ms"),
         (5, "peak memory, MB"),
