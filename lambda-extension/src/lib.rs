@@ -90,6 +90,7 @@ mod hold;
 mod hook;
 mod id;
 mod inbox;
+mod lenient;
 #[cfg(feature = "logging")]
 pub mod logging;
 mod registered;

@@ -8,7 +8,8 @@ use crate::{
     clock::Deadline,
     error::chain,
     event::{EventType, InvokeEvent, NextEvent, ShutdownEvent, ShutdownReason, TraceContext, lenient_ms},
-    id::{AccountId, FunctionArn, RequestId},
+    id::AccountId,
+    lenient::{FromRaw, lenient},
     telemetry::{Buffering, Category, Protocol},
 };
 
@@ -125,7 +126,7 @@ pub(crate) enum Polled {
     Unknown(String),
 }
 
-/// The body of an event of either type: one pass over it, and half the code of one for each.
+/// The body of an event of either type: one pass over it, and half the code of one for each. Only its type has to be readable.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventBody<'a> {
@@ -133,13 +134,20 @@ struct EventBody<'a> {
     event_type: Cow<'a, str>,
     #[serde(default, deserialize_with = "lenient_ms")]
     deadline_ms: u64,
-    #[serde(default)]
-    request_id: RequestId,
-    #[serde(default)]
-    invoked_function_arn: FunctionArn,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    request_id: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    invoked_function_arn: Cow<'a, str>,
+    #[serde(default, deserialize_with = "lenient")]
     tracing: Option<TraceContext>,
-    #[serde(default)]
-    shutdown_reason: ShutdownReason,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    shutdown_reason: Cow<'a, str>,
+}
+
+impl FromRaw<'_> for TraceContext {
+    fn from_raw(raw: &str) -> Option<Self> {
+        serde_json::from_str(raw).ok()
+    }
 }
 
 /// Reads the answer to a poll; `read` is how its deadline is to be read.
@@ -148,13 +156,14 @@ pub(crate) fn read_event(body: &[u8], read: Deadline) -> Result<Polled, serde_js
         serde_json::from_slice(body)?;
     Ok(match &*event_type {
         "INVOKE" => Polled::Event(NextEvent::Invoke(InvokeEvent {
-            request_id,
+            request_id: request_id.into_owned().into(),
             deadline_ms,
-            invoked_function_arn,
+            invoked_function_arn: invoked_function_arn.into_owned().into(),
             tracing,
             read,
         })),
         "SHUTDOWN" => {
+            let shutdown_reason = ShutdownReason::from(&*shutdown_reason);
             Polled::Event(NextEvent::Shutdown(ShutdownEvent { shutdown_reason, deadline_ms, read }))
         }
         _ => Polled::Unknown(event_type.into_owned()),
@@ -211,6 +220,21 @@ mod tests {
             let NextEvent::Shutdown(shutdown) = event(&body) else { panic!("not SHUTDOWN") };
             assert_eq!(shutdown.deadline(), None, "{deadline}");
         }
+    }
+
+    #[test]
+    fn an_event_is_worth_more_than_any_of_its_fields() {
+        for odd in ["null", "5", "true", "[\"a\"]", "{\"b\":1}"] {
+            for field in ["requestId", "invokedFunctionArn", "tracing", "shutdownReason", "deadlineMs"] {
+                for kind in ["INVOKE", "SHUTDOWN"] {
+                    let event = event(&format!(r#"{{"eventType":"{kind}","{field}":{odd}}}"#));
+                    assert_eq!(matches!(event, NextEvent::Invoke(_)), kind == "INVOKE", "{field} is {odd}");
+                }
+            }
+        }
+        let tracing = r#"{"eventType":"INVOKE","requestId":"1","tracing":{"type":7,"value":null}}"#;
+        let NextEvent::Invoke(invoke) = event(tracing) else { panic!("not INVOKE") };
+        assert_eq!(invoke.request_id, "1");
     }
 
     #[test]

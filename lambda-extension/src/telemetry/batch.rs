@@ -5,13 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use crate::{
     clock::{self, Bound, Deadline, deadline_methods},
     flush::Ended,
+    lenient::FromRaw,
     telemetry::{
         Category,
         correlation::Correlation,
         cut::Cut,
         event::Event,
         head::Head,
-        lenient::FromRaw,
         mark::Mark,
         record::{
             InitType, PlatformInitStart, PlatformLogsDropped, PlatformRestoreStart, PlatformRuntimeDone,

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::telemetry::{
-    body::{Body, Place},
+use crate::{
     lenient::FromRaw,
-    scan::Scanner,
+    telemetry::{
+        body::{Body, Place},
+        scan::Scanner,
+    },
 };
 
 /// Where the three fields of an event lie; nowhere if they are missing.

@@ -36,7 +36,6 @@ mod event;
 pub(crate) mod feedback;
 mod head;
 pub(crate) mod intake;
-mod lenient;
 mod line;
 pub(crate) mod listener;
 pub(crate) mod mark;

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use crate::{
     clock::timestamp,
     id::RequestId,
+    lenient::{FromRaw, lenient},
     telemetry::{
         Category,
-        lenient::{FromRaw, lenient},
         line::{LogLine, Text},
     },
 };
