@@ -19,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// An answer that takes longer counts as none, and the batch comes again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Who asks for a larger batch than this has more than an extension in mind.
+const LARGEST_BATCH: usize = 256 * 1024 * 1024;
+
 /// Runs as a task until it is aborted.
 pub(crate) async fn deliver(core: Arc<Core>, subscriber: Arc<Subscriber>, mut sender: Sender) {
     loop {
@@ -104,6 +107,7 @@ async fn try_once(core: &Core, sender: &mut Sender, body: &Bytes) -> Result<(), 
 
 fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, outcome: Result<u64, String>) {
     let mut inner = core.lock();
+    subscriber.batch_settled();
     let now = inner.hub.window;
     let figures = inner.ledger.telemetry(&subscriber.name);
     match outcome {
@@ -142,7 +146,7 @@ fn body(core: &Core, batch: &Batch, lines: bool) -> Bytes {
         elements.insert(elements.len() / 2, odd);
     }
     let oversized = |fault: &Fault| match fault {
-        Fault::OversizedBatch(bytes) => Some(*bytes),
+        Fault::OversizedBatch(bytes) => Some(LARGEST_BATCH.min(*bytes)),
         _ => None,
     };
     if let Some(bytes) = core.faults.take(oversized) {
