@@ -7,6 +7,9 @@ use super::random::Random;
 use super::settings::{Disorder, Echo, Freezing, Settings, TelemetryApi};
 use super::{Fault, Function, InitializationType, LogFormat, Schema, Simulator};
 
+/// Longer than anybody waits, and short enough to be added to any time.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// Sets up a [`Simulator`] that differs from the usual one.
 ///
 /// ```
@@ -100,14 +103,14 @@ impl Builder {
 
     /// How long one invocation may take, extensions included; 3 s otherwise, as in Lambda.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = timeout;
+        self.settings.timeout = timeout.min(FOR_EVER);
         self
     }
 
     /// How long Init may take; otherwise 10 s, or 130 s and at least the function's timeout for an environment that is made
     /// in advance, as in Lambda.
     pub fn init_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.init_timeout = Some(timeout);
+        self.settings.init_timeout = Some(timeout.min(FOR_EVER));
         self
     }
 
@@ -222,16 +225,17 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If the loopback cannot be listened on, which [`Builder::try_start`] returns as an error.
+    /// Where [`try_start`](Self::try_start) returns an error.
     pub async fn start(self) -> Simulator {
-        self.try_start().await.expect("the simulator listens on a port of the loopback")
+        self.try_start().await.unwrap_or_else(|error| panic!("the simulator cannot be started: {error}"))
     }
 
     /// Starts the local Lambda; its APIs can be called when this returns.
     ///
     /// # Errors
     ///
-    /// If the port is taken, or the loopback cannot be listened on.
+    /// If the [port](Self::port) is taken, the loopback cannot be listened on, or the command of a
+    /// [`Function::process`] was given to another simulator already.
     pub async fn try_start(self) -> io::Result<Simulator> {
         Simulator::from_builder(self).await
     }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::environment::{Environment, FunctionFacts, Outcome, PollId, Released, RuntimeNext};
+use super::environment::{Environment, FunctionFacts, Outcome, PollId, Released};
 use super::fault::Faults;
 use super::guest::{Guest, Role};
 use super::journal::Journal;
@@ -20,8 +20,23 @@ use super::settings::{Freezing, Settings};
 use super::telemetry::{Content, Hub, LineCategory, TelemetryEvent};
 use super::time::Timekeeper;
 
-/// The answer to a parked poll; `None` closes its connection.
+/// What is answered to a call; `None` closes its connection.
 pub(crate) type Reply = Option<Answer>;
+
+/// What a call comes to: its answer, or a place to wait for it.
+pub(crate) enum Carried {
+    Answer(Answer),
+    Parked(oneshot::Receiver<Reply>),
+}
+
+impl Carried {
+    pub(crate) async fn reply(self) -> Reply {
+        match self {
+            Self::Answer(answer) => Some(answer),
+            Self::Parked(reply) => reply.await.ok().flatten(),
+        }
+    }
+}
 
 /// What the environment is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,9 +200,12 @@ impl Core {
         if self.settings.freezing == Freezing::Off {
             return;
         }
-        self.frozen.send_replace(true);
+        // Under the lock, so that nobody thaws what is half frozen.
         let mut inner = self.lock();
         inner.guests.iter().for_each(Guest::stop);
+        if self.frozen.send_replace(true) {
+            return;
+        }
         inner.hub.window += 1;
         inner.ledger.frozen();
         let at = self.time.since_start();
@@ -195,66 +213,65 @@ impl Core {
     }
 
     pub(crate) fn thaw(&self) {
-        if !*self.frozen.borrow() {
+        let mut inner = self.lock();
+        if !self.frozen.send_replace(false) {
             return;
         }
-        let mut inner = self.lock();
         inner.guests.iter().for_each(Guest::go_on);
         let at = self.time.since_start();
         inner.journal.note(at, "thawed");
-        drop(inner);
-        self.frozen.send_replace(false);
     }
 
     // Calls, whether they come over HTTP or from the built-in function.
 
-    pub(crate) fn extension_next(&self, id: Option<&str>) -> Result<Answer, oneshot::Receiver<Reply>> {
-        let mut inner = self.lock();
-        let poll = inner.new_poll();
-        let answer = inner.env.next(id, poll);
-        let accepted = answer.as_ref().is_none_or(|answer| answer.status == 200);
-        if accepted && let Some(name) = id.and_then(|id| inner.env.name_of(id)).map(str::to_owned) {
-            inner.asked(self, &name);
-        }
-        let result = match answer {
-            Some(answer) => Ok(answer),
-            None => Err(inner.park(poll)),
-        };
-        drop(inner);
-        self.changed();
-        result
+    pub(crate) fn extension_next(&self, id: Option<&str>) -> Carried {
+        self.poll(|inner, poll| {
+            let caller = id.and_then(|id| inner.env.agent(id));
+            let caller = caller.map(|agent| (agent.name.clone(), agent.was_told_to_end()));
+            let answer = inner.env.next(id, poll);
+            let accepted = answer.as_ref().is_none_or(|answer| answer.status == 200);
+            if let Some((name, told_to_end)) = caller.filter(|_| accepted) {
+                inner.asked(self, &name, told_to_end);
+            }
+            answer
+        })
     }
 
-    pub(crate) fn runtime_next(&self) -> Result<Answer, oneshot::Receiver<Reply>> {
-        let mut inner = self.lock();
-        let poll = inner.new_poll();
-        let (next, ended) = inner.env.runtime.next(poll);
-        let now = Instant::now();
-        inner.init.runtime_ready.get_or_insert(now);
-        if let Some(progress) = ended.and_then(|id| inner.progress_of(&id)) {
-            progress.runtime_next = Some(now);
-        }
-        let result = match next {
-            RuntimeNext::Answer(answer) => Ok(answer),
-            RuntimeNext::Parked => Err(inner.park(poll)),
-        };
-        drop(inner);
-        self.changed();
-        result
+    pub(crate) fn runtime_next(&self) -> Carried {
+        self.poll(|inner, poll| {
+            let (answer, ended) = inner.env.runtime.next(poll);
+            let now = Instant::now();
+            inner.init.runtime_ready.get_or_insert(now);
+            if let Some(progress) = ended.and_then(|id| inner.progress_of(&id)) {
+                progress.runtime_next = Some(now);
+            }
+            answer
+        })
     }
 
-    pub(crate) fn runtime_restore_next(&self) -> Result<Answer, oneshot::Receiver<Reply>> {
+    pub(crate) fn runtime_restore_next(&self) -> Carried {
+        self.poll(|inner, poll| {
+            inner.init.runtime_ready.get_or_insert_with(Instant::now);
+            inner.env.runtime.restore_next(poll)
+        })
+    }
+
+    /// Answers a poll, or parks it where the state machine has no answer yet.
+    fn poll(&self, ask: impl FnOnce(&mut Inner, PollId) -> Option<Answer>) -> Carried {
         let mut inner = self.lock();
-        let poll = inner.new_poll();
-        let next = inner.env.runtime.restore_next(poll);
-        inner.init.runtime_ready.get_or_insert(Instant::now());
-        let result = match next {
-            RuntimeNext::Answer(answer) => Ok(answer),
-            RuntimeNext::Parked => Err(inner.park(poll)),
+        inner.last_poll += 1;
+        let poll = inner.last_poll;
+        let carried = match ask(&mut inner, poll) {
+            Some(answer) => Carried::Answer(answer),
+            None => {
+                let (sender, receiver) = oneshot::channel();
+                inner.polls.insert(poll, sender);
+                Carried::Parked(receiver)
+            }
         };
         drop(inner);
         self.changed();
-        result
+        carried
     }
 
     pub(crate) fn runtime_finish(&self, request_id: &str, outcome: Outcome) -> Answer {
@@ -287,17 +304,6 @@ impl Core {
 }
 
 impl Inner {
-    fn new_poll(&mut self) -> PollId {
-        self.last_poll += 1;
-        self.last_poll
-    }
-
-    fn park(&mut self, poll: PollId) -> oneshot::Receiver<Reply> {
-        let (sender, receiver) = oneshot::channel();
-        self.polls.insert(poll, sender);
-        receiver
-    }
-
     /// Answers polls; one whose connection is gone takes its event with it, as in Lambda.
     pub(crate) fn let_go(&mut self, released: impl IntoIterator<Item = Released>) {
         for one in released {
@@ -316,21 +322,19 @@ impl Inner {
         self.progress.iter_mut().find(|one| one.request_id == request_id)
     }
 
-    fn asked(&mut self, core: &Core, name: &str) {
+    /// An extension asked for its next event, and was not refused.
+    fn asked(&mut self, core: &Core, name: &str, told_to_end: bool) {
         let now = Instant::now();
+        if told_to_end {
+            let at = core.time.since_start();
+            let what = "asked for another event after SHUTDOWN; exiting is the answer to SHUTDOWN";
+            return self.ledger.problem(at, name, what);
+        }
         match self.phase {
             Phase::Invoke => {
                 if let Some(progress) = self.progress.last_mut() {
                     progress.asked.entry(name.to_owned()).or_insert(now);
                 }
-            }
-            Phase::Ending => {
-                let at = core.time.since_start();
-                self.ledger.problem(
-                    at,
-                    name,
-                    "asked for another event after SHUTDOWN; exiting is the answer to SHUTDOWN",
-                );
             }
             _ => drop(self.init.ready.entry(name.to_owned()).or_insert(now)),
         }

@@ -24,7 +24,7 @@ pub enum Fault {
     Status(Route, u16),
     /// The answer is held back for this long.
     Slow(Route, Duration),
-    /// The call has its effect, and the answer has status 200 and a body that is not what anybody expects.
+    /// The call has its effect, and the answer has its status and a body that is not what anybody expects.
     Garbage(Route),
     /// The call has its effect, and the connection is closed in the middle of the answer's body.
     Truncated(Route),
@@ -32,7 +32,7 @@ pub enum Fault {
     MalformedBatch,
     /// The next telemetry batch ends in the middle of an element.
     TruncatedBatch,
-    /// The next telemetry batch is filled up to this many bytes.
+    /// The next telemetry batch is filled up to this many bytes, at most 256 MiB.
     OversizedBatch(usize),
     /// The next telemetry batch is delivered twice.
     DuplicateBatch,
@@ -61,11 +61,8 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |value: &str| {
-            value
-                .parse::<i64>()
-                .map_err(|_| format!("`{value}` in the fault `{text}` should be a whole number"))
-        };
+        let wrong = |value: &str| format!("`{value}` in the fault `{text}` should be a whole number");
+        let number = |value: &str| value.parse::<u64>().map_err(|_| wrong(value) + ", 0 or more");
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         Ok(match (name, value) {
             ("malformed-batch", "") => Self::MalformedBatch,
@@ -75,10 +72,12 @@ impl FromStr for Fault {
             ("runtime-done", "early") => Self::RuntimeDoneEarly,
             ("runtime-done", "missing") => Self::RuntimeDoneMissing,
             ("runtime-done", value) if value.starts_with("late:") => {
-                Self::RuntimeDoneLate(Duration::from_millis(number(&value[5..])?.unsigned_abs()))
+                Self::RuntimeDoneLate(Duration::from_millis(number(&value[5..])?))
             }
-            ("oversized-batch", bytes) => Self::OversizedBatch(number(bytes)?.unsigned_abs() as usize),
-            ("clock-jump", by) => Self::ClockJump(number(by)?),
+            ("oversized-batch", bytes) => {
+                Self::OversizedBatch(usize::try_from(number(bytes)?).unwrap_or(usize::MAX))
+            }
+            ("clock-jump", by) => Self::ClockJump(by.parse().map_err(|_| wrong(by))?),
             ("unknown-record", word) if !word.is_empty() => Self::UnknownRecord(word.to_owned()),
             ("unknown-event", word) if !word.is_empty() => Self::UnknownEvent(word.to_owned()),
             ("unknown-reason", word) if !word.is_empty() => Self::UnknownReason(word.to_owned()),
@@ -86,7 +85,7 @@ impl FromStr for Fault {
             (route, "garbage") => Self::Garbage(route.parse()?),
             (route, "truncated") => Self::Truncated(route.parse()?),
             (route, value) if value.starts_with("slow:") => {
-                Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?.unsigned_abs()))
+                Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?))
             }
             (route, status) if !status.is_empty() => match status.parse() {
                 Ok(status @ 100..=599) => Self::Status(route.parse()?, status),
@@ -150,6 +149,9 @@ mod tests {
             "next=9000",
             "clock-jump=soon",
             "unknown-event=",
+            "next=slow:-5",
+            "runtime-done=late:-5",
+            "oversized-batch=-5",
         ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -164,9 +165,9 @@ impl Function {
         self
     }
 
-    /// How the environment starts this function's runtime.
-    pub(crate) fn recipe(&self, core: &Arc<Core>) -> (String, Recipe) {
-        match &self.kind {
+    /// How the environment starts this function's runtime; the error says that it was given to another environment.
+    pub(crate) fn recipe(&self, core: &Arc<Core>) -> io::Result<Recipe> {
+        Ok(match &self.kind {
             Kind::BuiltIn { handler, lines, takes } => {
                 let (core, handler, lines, takes) =
                     (Arc::clone(core), Arc::clone(handler), lines.clone(), *takes);
@@ -179,16 +180,18 @@ impl Function {
                     };
                     Box::pin(worker.work())
                 };
-                ("runtime".to_owned(), Recipe::Future(Box::new(make)))
+                Recipe::Future(Box::new(make))
             }
             Kind::Process(command) => {
-                let command = command.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-                let command = command.unwrap_or_else(|| Command::new("bootstrap"));
+                let command = command.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
+                    io::Error::other(
+                        "the function's command was given to another simulator; make a `Function::process` for each",
+                    )
+                })?;
                 let api = core.address.to_string();
-                let command = prepare(command, Role::Runtime, &core.settings, &api);
-                ("runtime".to_owned(), Recipe::Process(command))
+                Recipe::Process(prepare(command, Role::Runtime, &core.settings, &api))
             }
-        }
+        })
     }
 }
 
@@ -215,12 +218,8 @@ impl Worker {
 
     async fn one_after_another(self) -> Result<(), String> {
         loop {
-            let answer = match self.core.runtime_next() {
-                Ok(answer) => answer,
-                Err(parked) => match parked.await {
-                    Ok(Some(answer)) => answer,
-                    _ => return Err("the environment is gone".to_owned()),
-                },
+            let Some(answer) = self.core.runtime_next().reply().await else {
+                return Err("the environment is gone".to_owned());
             };
             let (request_id, outcome) = self.handle(answer).await;
             self.core.runtime_finish(&request_id, outcome);

@@ -294,8 +294,9 @@ impl Core {
 }
 
 impl Inner {
-    pub(crate) fn guest(&mut self, name: &str) -> Option<&mut Guest> {
-        self.guests.iter_mut().find(|guest| guest.name == name)
+    /// The extension of this name; the runtime's is not among them.
+    pub(crate) fn extension(&mut self, name: &str) -> Option<&mut Guest> {
+        self.guests.iter_mut().find(|guest| guest.role == Role::Extension && guest.name == name)
     }
 
     pub(crate) fn runtime_guest(&mut self) -> Option<&mut Guest> {

@@ -155,8 +155,8 @@ impl Simulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, builder.settings.port)).await?;
         let core = Core::new(builder.settings, listener.local_addr()?);
         builder.faults.into_iter().for_each(|fault| core.faults.add(fault));
-        let (name, recipe) = builder.function.recipe(&core);
-        core.lock().guests.push(Guest::new(&name, Role::Runtime, recipe));
+        let recipe = builder.function.recipe(&core)?;
+        core.lock().guests.push(Guest::new("runtime", Role::Runtime, recipe));
         let server = tokio::spawn(server::serve(listener, Arc::clone(&core))).abort_handle();
         Ok(Self { core, server })
     }
@@ -269,7 +269,7 @@ impl Simulator {
     /// After the first invocation.
     pub fn attach(&self, name: impl Into<String>) {
         let name = name.into();
-        let known = self.core.lock().guest(&name).is_some_and(|guest| guest.is_attached());
+        let known = self.core.lock().extension(&name).is_some_and(|guest| guest.is_attached());
         if !known {
             self.core.add_extension(&name, Recipe::Attached);
         }
@@ -296,8 +296,8 @@ impl Simulator {
                     }
                 }
             }
-            Phase::Down => Status::Error,
-            _ => Status::Success,
+            Phase::Idle | Phase::Invoke => Status::Success,
+            Phase::Ending | Phase::Down | Phase::Over => Status::Error,
         };
         drop(turn);
         status

@@ -15,11 +15,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::core::{Core, Inner, Phase, Reply};
+use super::core::{Carried, Core, Inner};
 use super::environment::{Api, Destination, MAX_PAYLOAD, Outcome, Rules, Subscription};
 use super::fault::Fault;
 use super::journal::Call;
@@ -90,10 +89,7 @@ async fn handle(
     });
     let answer = match status {
         Some(status) => Some(Answer::error(status, "InternalServerError", "Internal Server Error")),
-        None => match call.carry_out(&core).await {
-            Carried::Answer(answer) => Some(answer),
-            Carried::Parked(reply) => reply.await.ok().flatten(),
-        },
+        None => call.carry_out(&core).await.reply().await,
     };
     let slow = core.faults.take(|fault| match fault {
         Fault::Slow(route, time) if Some(*route) == call.route() => Some(*time),
@@ -111,8 +107,7 @@ async fn handle(
         answer.body = Bytes::from_static(GARBAGE);
     }
     call.enter(&core, &connection, answer.as_ref());
-    let truncated = on_demand(Fault::Truncated);
-    answer.map(|answer| respond(answer, truncated)).ok_or(HangUp)
+    answer.map(|answer| respond(answer, on_demand(Fault::Truncated))).ok_or(HangUp)
 }
 
 /// The body of an answer, which may break off.
@@ -157,21 +152,6 @@ fn respond(answer: Answer, truncated: bool) -> Response<Sent> {
         }
     }
     response
-}
-
-/// What a call comes to.
-enum Carried {
-    Answer(Answer),
-    Parked(oneshot::Receiver<Reply>),
-}
-
-impl From<Result<Answer, oneshot::Receiver<Reply>>> for Carried {
-    fn from(result: Result<Answer, oneshot::Receiver<Reply>>) -> Self {
-        match result {
-            Ok(answer) => Self::Answer(answer),
-            Err(parked) => Self::Parked(parked),
-        }
-    }
 }
 
 /// A request, read to its end.
@@ -235,9 +215,9 @@ impl Received {
             ));
         }
         Carried::Answer(match route {
-            Route::Next => return core.extension_next(self.id()).into(),
-            Route::RuntimeNext => return core.runtime_next().into(),
-            Route::RestoreNext => return core.runtime_restore_next().into(),
+            Route::Next => return core.extension_next(self.id()),
+            Route::RuntimeNext => return core.runtime_next(),
+            Route::RestoreNext => return core.runtime_restore_next(),
             Route::Register => self.register(core, body),
             Route::InitError | Route::ExitError => self.extension_error(core, route),
             Route::Telemetry => self.subscribe(core, Api::Telemetry, body).await,
@@ -398,8 +378,8 @@ impl Received {
             None => None,
         };
         let status = answer.map_or(0, |answer| answer.status);
-        let told = route == Some(Route::Next) && status == 200 && inner.phase == Phase::Ending;
-        if let Some(name) = who.as_ref().filter(|_| told) {
+        let caller = self.id().filter(|_| route == Some(Route::Next)).and_then(|id| inner.env.agent(id));
+        if let Some(name) = caller.filter(|agent| agent.was_told_to_end()).map(|agent| &agent.name) {
             *connection.told_to_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.clone());
         }
         if let Some(name) = &who {

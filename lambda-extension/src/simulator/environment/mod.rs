@@ -16,11 +16,10 @@ mod tests;
 
 use serde::Serialize;
 
-use self::agent::Next;
 pub(crate) use self::agent::{Agent, AgentKind, AgentState};
 pub(crate) use self::event::{Event, EventKind};
 use self::parse::{RegisterBody, canonical_uuid, identifier};
-pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime, RuntimeNext};
+pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime};
 pub(crate) use self::subscription::{Api, Destination, Method, Subscription};
 use super::answer::Answer;
 use super::random::Random;
@@ -205,9 +204,14 @@ impl Environment {
         self.agents.iter().filter(|agent| agent.kind == AgentKind::External)
     }
 
-    pub(crate) fn name_of(&self, id: &str) -> Option<&str> {
+    /// Whose identifier this is.
+    pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
         let id = canonical_uuid(id)?;
-        self.agents.iter().find(|agent| agent.id == id).map(|agent| agent.name.as_str())
+        self.agents.iter().find(|agent| agent.id == id)
+    }
+
+    pub(crate) fn name_of(&self, id: &str) -> Option<&str> {
+        self.agent(id).map(|agent| agent.name.as_str())
     }
 
     // What extensions call.
@@ -261,8 +265,7 @@ impl Environment {
             return Some(unknown_extension(&id));
         };
         match agent.next(poll) {
-            Ok(Next::Parked) => None,
-            Ok(Next::Answer(answer)) => Some(answer),
+            Ok(next) => next,
             Err(refusal) => Some(agent.refused(AgentState::Ready.name(), &id, refusal)),
         }
     }

@@ -156,8 +156,8 @@ impl Inner {
             .collect()
     }
 
-    fn lives(&self, name: &str) -> bool {
-        self.guests.iter().any(|guest| guest.name == name && guest.is_alive())
+    fn lives(&mut self, name: &str) -> bool {
+        self.extension(name).is_some_and(|extension| extension.is_alive())
     }
 
     fn runtime_lives(&self) -> bool {
@@ -176,7 +176,7 @@ impl Inner {
         let at = core.time.since_start();
         let mut extensions = Vec::new();
         for name in alive {
-            let Some(guest) = self.guest(name) else { continue };
+            let Some(guest) = self.extension(name) else { continue };
             let end = guest.end.clone();
             let was_killed = killed.contains(name);
             let (ended, took, well) = match end {

@@ -41,7 +41,7 @@ impl Core {
             "the extension `{name}` comes too late: extensions start with the environment, before the first invocation"
         );
         assert!(
-            inner.guest(name).is_none(),
+            inner.extension(name).is_none(),
             "there is an extension `{name}` already: names are file names in Lambda"
         );
         inner.guests.push(Guest::new(name, Role::Extension, recipe));
@@ -115,7 +115,7 @@ impl Inner {
             self.ledger.problem(at, name, "is the eleventh extension; Lambda starts ten");
             return;
         }
-        let Some(guest) = self.guest(name) else { return };
+        let Some(guest) = self.extension(name) else { return };
         if let Err(error) = guest.launch(core) {
             let error_type = match error.kind() {
                 std::io::ErrorKind::PermissionDenied => "PermissionDenied",

@@ -74,9 +74,9 @@ impl Core {
                 Err(failure) => self.bring_down(failure.shutdown_reason()).await,
             }
         }
+        let left_ending = self.lock().phase == Phase::Ending;
         let crashed_meanwhile = self.lock().env.first_fatal().is_some();
-        if crashed_meanwhile {
-            self.thaw();
+        if left_ending || crashed_meanwhile {
             self.bring_down("failure").await;
         }
         if self.lock().phase == Phase::Down {

@@ -163,6 +163,6 @@ impl Inner {
     /// What the processes used at their peak; extensions in this process cannot be measured apart.
     fn memory_used_mb(&mut self, limit: u32) -> u64 {
         let kb: u64 = self.guests.iter_mut().map(|guest| guest.peak_kb()).sum();
-        kb.div_ceil(1024).clamp(1, u64::from(limit))
+        kb.div_ceil(1024).max(1).min(u64::from(limit))
     }
 }

@@ -224,7 +224,7 @@ pub struct ExtensionEnd {
     /// How long after SHUTDOWN it was gone.
     #[serde(rename = "tookMs", serialize_with = "as_millis")]
     pub took: Duration,
-    /// What it ended with, such as `exit status 0`.
+    /// What it ended with, such as `exit code 0`.
     pub ended: String,
     /// It was subscribed to SHUTDOWN, so it had its time.
     pub was_told: bool,
