@@ -1,11 +1,11 @@
 //! A run from the first invocation to the end: what `lambda-sim` does, and a program that finds no Lambda around it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use super::{Invocation, Report, ShutdownReason, Simulator, Status};
+use super::{Invocation, Report, ShutdownReason, Simulator};
 
 /// A number of invocations, one after the other, and then the end.
 ///
@@ -73,7 +73,7 @@ impl Session {
     ///
     /// An environment that cannot be initialised is not invoked again and again: the run ends there.
     pub async fn run(&self, simulator: Simulator, mut told: impl FnMut(u64, &Invocation)) -> Report {
-        let simulator = std::sync::Arc::new(simulator);
+        let simulator = Arc::new(simulator);
         tokio::select! {
             () = self.invoke_all(&simulator, &mut told) => {}
             () = asked_to_end() => {}
@@ -81,27 +81,26 @@ impl Session {
         simulator.shutdown(self.reason.clone()).await
     }
 
-    async fn invoke_all(
-        &self,
-        simulator: &std::sync::Arc<Simulator>,
-        told: &mut impl FnMut(u64, &Invocation),
-    ) {
+    async fn invoke_all(&self, simulator: &Arc<Simulator>, told: &mut impl FnMut(u64, &Invocation)) {
         let mut under_way = JoinSet::new();
         let (mut begun, mut ended) = (0, 0);
         while ended < self.invocations {
             while begun < self.invocations && under_way.len() < self.at_once {
                 if begun > 0 {
-                    tokio::time::sleep_until(Instant::now() + self.gap).await;
+                    tokio::time::sleep(self.gap).await;
                 }
                 begun += 1;
-                let (simulator, payload) = (std::sync::Arc::clone(simulator), self.payload.clone());
+                let (simulator, payload) = (Arc::clone(simulator), self.payload.clone());
                 under_way.spawn(async move { simulator.invoke(payload).await });
             }
-            let Some(Ok(invocation)) = under_way.join_next().await else { return };
+            let invocation = match under_way.join_next().await {
+                Some(Ok(invocation)) => invocation,
+                Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                _ => return,
+            };
             ended += 1;
             told(ended, &invocation);
-            let hopeless = invocation.status != Status::Success && invocation.never_began();
-            if hopeless {
+            if invocation.never_began() {
                 return;
             }
         }

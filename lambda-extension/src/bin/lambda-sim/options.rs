@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, value_parser};
 use lambda_extension::simulator::{Builder, Fault, Function, LogFormat, Schema, Session, Simulator};
 
 /// Runs an extension under a local Lambda: real life cycle, telemetry, freezing; no account, no containers.
@@ -43,23 +43,23 @@ pub(crate) struct Options {
     pub(crate) invokes: u64,
 
     /// Invocations per second, at most. Between them the environment is frozen.
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 10.0, value_parser = rate)]
-    rate: f64,
+    #[arg(long, value_name = "PER_SECOND", default_value = "10", value_parser = pause)]
+    rate: Duration,
 
     /// What the function is invoked with: JSON, or `@FILE`.
-    #[arg(long, default_value = "{}")]
+    #[arg(long, value_name = "JSON", default_value = "{}")]
     payload: String,
 
-    /// The function's memory in MB, as it is stated.
-    #[arg(long, value_name = "MB", default_value_t = 128)]
+    /// The function's memory in MB, as extensions and telemetry are told it; it is not limited.
+    #[arg(long, value_name = "MB", default_value_t = 128, value_parser = value_parser!(u32).range(128..=10_240))]
     memory: u32,
 
     /// How long an invocation may take, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
-    timeout: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = timeout)]
+    timeout: Duration,
 
     /// The function's log format.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     log_format: Format,
 
     /// What extensions read in AWS_LAMBDA_LOG_LEVEL.
@@ -103,19 +103,19 @@ pub(crate) struct Options {
     disorder: Option<u64>,
 
     /// Something that goes wrong once, such as `next=500`, `register=drop`, `malformed-batch` or
-    /// `unknown-event=RELOAD`. Can be given several times; a wrong word lists them all.
+    /// `unknown-event=RELOAD`; `--fault list` names them all. Can be given several times.
     #[arg(long, value_parser = |text: &str| text.parse::<Fault>())]
     fault: Vec<Fault>,
 
     /// The port of the APIs on the loopback; any free one otherwise.
-    #[arg(long, default_value_t = 0)]
-    port: u16,
+    #[arg(long)]
+    port: Option<u16>,
 
     /// Writes the report as a page of HTML that needs nothing beside it.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Prints the report as JSON instead of as text.
+    /// Prints the report as JSON instead of as text, for other programs.
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -145,8 +145,8 @@ impl Options {
         let mut builder = Simulator::builder()
             .function(function)
             .memory(self.memory)
-            .timeout(Duration::from_secs_f64(self.timeout))
-            .port(self.port);
+            .timeout(self.timeout)
+            .port(self.port.unwrap_or_default());
         if self.managed_instances {
             builder = builder.managed_instances();
         }
@@ -180,14 +180,19 @@ impl Options {
         Ok(self.fault.iter().cloned().fold(builder, Builder::fault))
     }
 
+    /// The name of the extension: what Lambda would know it by, unless it was given another.
+    pub(crate) fn extension_name(&self) -> String {
+        let program = self.extension.first().map(Path::new).unwrap_or(Path::new(""));
+        self.name.clone().unwrap_or_else(|| file_name(program))
+    }
+
     /// The extensions with their names.
     pub(crate) fn extensions(&self) -> Result<Vec<(String, Command)>, String> {
         let (program, arguments) =
             self.extension.split_first().ok_or("name the extension's program behind the options")?;
         let mut command = Command::new(executable(Path::new(program))?);
         command.args(arguments);
-        let name = self.name.clone().unwrap_or_else(|| file_name(Path::new(program)));
-        let mut extensions = vec![(name, command)];
+        let mut extensions = vec![(self.extension_name(), command)];
         for program in &self.also {
             extensions.push((file_name(program), Command::new(executable(program)?)));
         }
@@ -204,8 +209,7 @@ impl Options {
 
     pub(crate) fn session(&self) -> Result<Session, String> {
         let at_once = if self.managed_instances { self.at_once } else { 1 };
-        let gap = Duration::from_secs_f64(1.0 / self.rate);
-        Ok(Session::new(self.invokes).payload(self.payload()?).gap(gap).at_once(at_once))
+        Ok(Session::new(self.invokes).payload(self.payload()?).gap(self.rate).at_once(at_once))
     }
 
     fn payload(&self) -> Result<Vec<u8>, String> {
@@ -238,13 +242,17 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    positive(text, "invocations per second")
+/// The pause that makes a rate.
+fn pause(text: &str) -> Result<Duration, String> {
+    let rate = positive(text, "invocations per second")?;
+    Duration::try_from_secs_f64(1.0 / rate).map_err(|_| format!("with `{text}` the second would never come"))
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = positive(text, "seconds")?;
-    if seconds > 900.0 { Err("Lambda's longest timeout is 900 seconds".to_owned()) } else { Ok(seconds) }
+fn timeout(text: &str) -> Result<Duration, String> {
+    match Duration::try_from_secs_f64(positive(text, "seconds")?) {
+        Ok(timeout) if timeout.as_secs_f64() <= 900.0 => Ok(timeout),
+        _ => Err("Lambda's longest timeout is 900 seconds".to_owned()),
+    }
 }
 
 fn positive(text: &str, what: &str) -> Result<f64, String> {
