@@ -62,7 +62,7 @@ fn variables(role: Role, settings: &Settings, runtime_api: &str) -> Vec<(String,
     }
     if settings.init_type == InitializationType::SnapStart {
         set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{runtime_api}/2021-04-23/credentials"));
-        set("AWS_CONTAINER_AUTHORIZATION_TOKEN", super::server::CREDENTIALS_TOKEN);
+        set("AWS_CONTAINER_AUTHORIZATION_TOKEN", super::request::CREDENTIALS_TOKEN);
     } else {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             set(name, &inherited(name, "simulated"));

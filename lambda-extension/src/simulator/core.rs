@@ -6,37 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::answer::Answer;
-use super::environment::{Environment, FunctionFacts, Outcome, PollId, Released};
+use super::calls::Polls;
+use super::environment::{Environment, FunctionFacts, Outcome};
 use super::fault::Faults;
-use super::guest::{Guest, Role};
+use super::guest::Guest;
 use super::journal::Journal;
 use super::random::Random;
 use super::report::Ledger;
-use super::settings::{Freezing, Settings};
+use super::settings::Settings;
 use super::telemetry::{Content, Hub, LineCategory, TelemetryEvent};
 use super::time::Timekeeper;
-
-/// What is answered to a call; `None` closes its connection.
-pub(crate) type Reply = Option<Answer>;
-
-/// What a call comes to: its answer, or a place to wait for it.
-pub(crate) enum Carried {
-    Answer(Answer),
-    Parked(oneshot::Receiver<Reply>),
-}
-
-impl Carried {
-    pub(crate) async fn reply(self) -> Reply {
-        match self {
-            Self::Answer(answer) => Some(answer),
-            Self::Parked(reply) => reply.await.ok().flatten(),
-        }
-    }
-}
 
 /// What the environment is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +87,7 @@ pub(crate) struct Inner {
     /// How long the restore took; nothing while there was none.
     pub(crate) restored: Option<Duration>,
     pub(crate) log_stream: String,
-    polls: HashMap<PollId, oneshot::Sender<Reply>>,
-    last_poll: PollId,
+    pub(super) polls: Polls,
 }
 
 impl Core {
@@ -134,8 +115,7 @@ impl Core {
             random,
             restored: None,
             log_stream,
-            polls: HashMap::new(),
-            last_poll: 0,
+            polls: Polls::default(),
         };
         Arc::new(Self {
             settings,
@@ -183,190 +163,24 @@ impl Core {
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {
-        let at = self.time.since_start();
-        self.lock().journal.note(at, text);
-    }
-
-    // Freezing.
-
-    /// Waits until the environment is not frozen.
-    pub(crate) async fn thawed(&self) {
-        // The sender lives as long as this core does.
-        drop(self.frozen.subscribe().wait_for(|frozen| !frozen).await);
-    }
-
-    /// Stops every process, and time for deliveries.
-    pub(crate) fn freeze(&self) {
-        if self.settings.freezing == Freezing::Off {
-            return;
-        }
-        // Under the lock, so that nobody thaws what is half frozen.
-        let mut inner = self.lock();
-        inner.guests.iter().for_each(Guest::stop);
-        if self.frozen.send_replace(true) {
-            return;
-        }
-        inner.hub.window += 1;
-        inner.ledger.frozen();
-        let at = self.time.since_start();
-        inner.journal.note(at, "frozen");
-    }
-
-    pub(crate) fn thaw(&self) {
-        let mut inner = self.lock();
-        if !self.frozen.send_replace(false) {
-            return;
-        }
-        inner.guests.iter().for_each(Guest::go_on);
-        let at = self.time.since_start();
-        inner.journal.note(at, "thawed");
-    }
-
-    // Calls, whether they come over HTTP or from the built-in function.
-
-    pub(crate) fn extension_next(&self, id: Option<&str>) -> Carried {
-        self.poll(|inner, poll| {
-            let caller = id.and_then(|id| inner.env.agent(id));
-            let caller = caller.map(|agent| (agent.name.clone(), agent.was_told_to_end()));
-            let answer = inner.env.next(id, poll);
-            let accepted = answer.as_ref().is_none_or(|answer| answer.status == 200);
-            if let Some((name, told_to_end)) = caller.filter(|_| accepted) {
-                inner.asked(self, &name, told_to_end);
-            }
-            answer
-        })
-    }
-
-    pub(crate) fn runtime_next(&self) -> Carried {
-        self.poll(|inner, poll| {
-            let (answer, ended) = inner.env.runtime.next(poll);
-            let now = Instant::now();
-            inner.init.runtime_ready.get_or_insert(now);
-            if let Some(progress) = ended.and_then(|id| inner.progress_of(&id)) {
-                progress.runtime_next = Some(now);
-            }
-            answer
-        })
-    }
-
-    pub(crate) fn runtime_restore_next(&self) -> Carried {
-        self.poll(|inner, poll| {
-            inner.init.runtime_ready.get_or_insert_with(Instant::now);
-            inner.env.runtime.restore_next(poll)
-        })
-    }
-
-    /// Answers a poll, or parks it where the state machine has no answer yet.
-    fn poll(&self, ask: impl FnOnce(&mut Inner, PollId) -> Option<Answer>) -> Carried {
-        let mut inner = self.lock();
-        inner.last_poll += 1;
-        let poll = inner.last_poll;
-        let carried = match ask(&mut inner, poll) {
-            Some(answer) => Carried::Answer(answer),
-            None => {
-                let (sender, receiver) = oneshot::channel();
-                inner.polls.insert(poll, sender);
-                Carried::Parked(receiver)
-            }
-        };
-        drop(inner);
-        self.changed();
-        carried
-    }
-
-    pub(crate) fn runtime_finish(&self, request_id: &str, outcome: Outcome) -> Answer {
-        let mut inner = self.lock();
-        let answer = inner.env.runtime.finish(request_id, outcome);
-        let outcome = inner.env.runtime.outcome(request_id).cloned();
-        if let Some(progress) = inner.progress_of(request_id)
-            && progress.outcome.is_none()
-            && outcome.is_some()
-        {
-            progress.outcome = outcome;
-            progress.responded = Some(Instant::now());
-        }
-        drop(inner);
-        self.changed();
-        answer
-    }
-
-    pub(crate) fn runtime_init_error(&self, error_type: &str) -> Answer {
-        let mut inner = self.lock();
-        let answer = inner.env.runtime.init_error(error_type);
-        if answer.status == 202 {
-            let error = inner.env.runtime.init_error_type().unwrap_or("Runtime.Unknown").to_owned();
-            inner.env.fatal(&error);
-        }
-        drop(inner);
-        self.changed();
-        answer
+        self.lock().note(self, text);
     }
 }
 
 impl Inner {
-    /// Answers polls; one whose connection is gone takes its event with it, as in Lambda.
-    pub(crate) fn let_go(&mut self, released: impl IntoIterator<Item = Released>) {
-        for one in released {
-            if let Some(poll) = self.polls.remove(&one.poll) {
-                drop(poll.send(one.answer));
-            }
-        }
-    }
-
-    /// Closes every connection that waits.
-    pub(crate) fn hang_up(&mut self) {
-        self.polls.clear();
-    }
-
     pub(crate) fn progress_of(&mut self, request_id: &str) -> Option<&mut Progress> {
         self.progress.iter_mut().find(|one| one.request_id == request_id)
     }
 
-    /// An extension asked for its next event, and was not refused.
-    fn asked(&mut self, core: &Core, name: &str, told_to_end: bool) {
-        let now = Instant::now();
-        if told_to_end {
-            let at = core.time.since_start();
-            let what = "asked for another event after SHUTDOWN; exiting is the answer to SHUTDOWN";
-            return self.ledger.problem(at, name, what);
-        }
-        match self.phase {
-            Phase::Invoke => {
-                if let Some(progress) = self.progress.last_mut() {
-                    progress.asked.entry(name.to_owned()).or_insert(now);
-                }
-            }
-            _ => drop(self.init.ready.entry(name.to_owned()).or_insert(now)),
-        }
+    // What is seen goes into the journal, the report or telemetry.
+
+    pub(crate) fn note(&mut self, core: &Core, text: impl Into<String>) {
+        self.journal.note(core.time.since_start(), text);
     }
 
-    /// A guest is gone. Before the end that is a fault, whatever its exit code.
-    pub(crate) fn guest_ended(&mut self, core: &Core, name: &str, role: Role, words: &str, well: bool) {
-        let at = core.time.since_start();
-        self.journal.note(at, format!("{name} ended: {words}"));
-        let expected = matches!(self.phase, Phase::Ending | Phase::Down | Phase::Over);
-        let released = match role {
-            Role::Runtime => {
-                if !expected {
-                    self.env.fatal("Runtime.ExitError");
-                }
-                None
-            }
-            Role::Extension if expected => self.env.ended(name, well),
-            Role::Extension => {
-                let released = self.env.crashed(name);
-                self.ledger.problem(
-                    at,
-                    name,
-                    format!("ended before SHUTDOWN ({words}); Lambda calls that a crash"),
-                );
-                released
-            }
-        };
-        self.let_go(released);
+    pub(crate) fn problem(&mut self, core: &Core, extension: &str, what: impl Into<String>) {
+        self.ledger.problem(core.time.since_start(), extension, what);
     }
-
-    // Telemetry.
 
     pub(crate) fn platform(&mut self, core: &Core, kind: &'static str, record: Value) {
         let content = Content::Platform { kind, record };
@@ -377,18 +191,4 @@ impl Inner {
         let content = Content::Line { category, text: text.to_owned() };
         self.hub.emit(TelemetryEvent { time_ms: core.time.now_ms(), content });
     }
-}
-
-/// A span of telemetry.
-pub(crate) fn span(core: &Core, name: &str, from: Instant, to: Instant) -> Value {
-    serde_json::json!({
-        "name": name,
-        "start": super::time::iso(core.time.at_ms(from)),
-        "durationMs": super::time::millis(to.saturating_duration_since(from)),
-    })
-}
-
-/// The rest of a time limit.
-pub(crate) fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

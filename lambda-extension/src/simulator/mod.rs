@@ -34,20 +34,23 @@
 #[cfg(not(unix))]
 compile_error!("the simulator stops and kills processes by signals, which only Unix systems have");
 
-mod activity;
 mod answer;
 mod builder;
+mod calls;
 mod command;
 mod core;
 mod door;
 mod environment;
 mod fault;
+mod freezing;
 mod function;
 mod guest;
 mod journal;
 mod lifecycle;
+mod output;
 mod random;
 mod report;
+mod request;
 mod route;
 mod server;
 mod session;
@@ -71,7 +74,7 @@ use tokio::time::Instant;
 use self::command::{base_name, prepare};
 use self::core::{Core, Phase};
 use self::guest::{Guest, Life, Recipe, Role};
-use self::lifecycle::{Fate, InitPhase};
+use self::lifecycle::Fate;
 use self::telemetry::LineCategory;
 use crate::config::{Config, Initialization};
 
@@ -87,36 +90,10 @@ pub use self::report::{
 };
 pub use self::route::Route;
 pub use self::session::Session;
-pub use self::settings::{InitializationType, LogFormat, Schema};
+pub use self::settings::{InitializationType, LogFormat, Schema, ShutdownReason};
 
 /// How long a test waits for a call before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why an environment ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ShutdownReason {
-    /// It was idle for long, or ran for long.
-    #[default]
-    Spindown,
-    /// An invocation took longer than the function's timeout.
-    Timeout,
-    /// The function's process or an extension's ended, or Init failed.
-    Failure,
-    /// Any other word, which no Lambda has sent yet.
-    Other(String),
-}
-
-impl fmt::Display for ShutdownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Spindown => "spindown",
-            Self::Timeout => "timeout",
-            Self::Failure => "failure",
-            Self::Other(word) => word,
-        })
-    }
-}
 
 /// One execution environment of a local Lambda.
 ///
@@ -279,28 +256,7 @@ impl Simulator {
 
     /// Goes through Init, and freezes the environment until somebody invokes. Without it, the first invocation does.
     pub async fn init(&self) -> Status {
-        let turn = self.core.turn.lock().await;
-        let phase = self.core.lock().phase;
-        let status = match phase {
-            Phase::New | Phase::Init => {
-                let deadline = Instant::now() + self.core.settings.init_timeout();
-                match self.core.initialise(InitPhase::Init, deadline).await {
-                    Ok(_) => {
-                        self.core.settle().await;
-                        Status::Success
-                    }
-                    Err(failure) => {
-                        let reason = if failure.status == Status::Timeout { "timeout" } else { "failure" };
-                        self.core.bring_down(reason).await;
-                        failure.status
-                    }
-                }
-            }
-            Phase::Idle | Phase::Invoke => Status::Success,
-            Phase::Ending | Phase::Down | Phase::Over => Status::Error,
-        };
-        drop(turn);
-        status
+        self.core.init().await
     }
 
     /// Invokes the function and waits until it and every extension that was given the invocation asked for the next.

@@ -32,6 +32,32 @@ impl fmt::Display for InitializationType {
     }
 }
 
+/// Why an environment ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShutdownReason {
+    /// It was idle for long, or ran for long.
+    #[default]
+    Spindown,
+    /// An invocation took longer than the function's timeout.
+    Timeout,
+    /// The function's process or an extension's ended, or Init failed.
+    Failure,
+    /// Any other word, which no Lambda has sent yet.
+    Other(String),
+}
+
+impl fmt::Display for ShutdownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spindown => "spindown",
+            Self::Timeout => "timeout",
+            Self::Failure => "failure",
+            Self::Other(word) => word,
+        })
+    }
+}
+
 /// The log format of the function: what becomes of a line that is a JSON object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

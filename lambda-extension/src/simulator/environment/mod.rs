@@ -17,6 +17,7 @@ mod tests;
 use serde::Serialize;
 
 pub(crate) use self::agent::{Agent, AgentKind, AgentState};
+use self::event::events_allowed;
 pub(crate) use self::event::{Event, EventKind};
 use self::parse::{RegisterBody, canonical_uuid, identifier};
 pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime};
@@ -233,7 +234,7 @@ impl Environment {
         let external =
             self.agents.iter().position(|agent| agent.kind == AgentKind::External && agent.name == name);
         let kind = if external.is_some() { AgentKind::External } else { AgentKind::Internal };
-        let events = match self.events_allowed(kind, &asked) {
+        let events = match events_allowed(self.rules, kind, &asked) {
             Ok(events) => events,
             Err(message) => return Answer::forbidden("Extension.InvalidEventType", &message),
         };
@@ -360,34 +361,6 @@ impl Environment {
             Ok(()) => Answer::accepted(),
             Err(refusal) => agent.refused(target, &id, refusal),
         }
-    }
-
-    fn events_allowed(&self, kind: AgentKind, asked: &[String]) -> Result<Vec<EventKind>, String> {
-        let mut events = Vec::new();
-        for event in asked {
-            let known = match event.as_str() {
-                "INVOKE" => Some(EventKind::Invoke),
-                "SHUTDOWN" => Some(EventKind::Shutdown),
-                _ => None,
-            };
-            let allowed = match (self.rules, kind, known) {
-                (Rules::ManagedInstances, AgentKind::Internal, _) => {
-                    return Err(format!("{event}: No events allowed for internal extensions"));
-                }
-                (Rules::ManagedInstances, AgentKind::External, Some(EventKind::Invoke)) => None,
-                (Rules::Default, AgentKind::Internal, Some(EventKind::Shutdown)) => {
-                    return Err(format!("{event}: ShutdownEventNotSupportedForInternalExtension"));
-                }
-                (_, _, known) => known,
-            };
-            let Some(allowed) = allowed else {
-                return Err(format!("{event}: ErrorInvalidEventType"));
-            };
-            if !events.contains(&allowed) {
-                events.push(allowed);
-            }
-        }
-        Ok(events)
     }
 
     fn new_internal(&mut self, name: &str) -> Result<usize, Answer> {

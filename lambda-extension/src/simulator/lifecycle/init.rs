@@ -53,6 +53,31 @@ impl Core {
         self.changed();
     }
 
+    /// Init where it is due, without an invocation.
+    pub(crate) async fn init(self: &Arc<Self>) -> Status {
+        let turn = self.turn.lock().await;
+        let phase = self.lock().phase;
+        let status = match phase {
+            Phase::New | Phase::Init => {
+                let deadline = Instant::now() + self.settings.init_timeout();
+                match self.initialise(InitPhase::Init, deadline).await {
+                    Ok(_) => {
+                        self.settle().await;
+                        Status::Success
+                    }
+                    Err(failure) => {
+                        self.bring_down(failure.shutdown_reason()).await;
+                        failure.status
+                    }
+                }
+            }
+            Phase::Idle | Phase::Invoke => Status::Success,
+            Phase::Ending | Phase::Down | Phase::Over => Status::Error,
+        };
+        drop(turn);
+        status
+    }
+
     /// Goes through Init once; on failure the environment is left as it is, for whoever ends it.
     pub(crate) async fn initialise(
         self: &Arc<Self>,
@@ -111,8 +136,7 @@ impl Inner {
 
     fn launch(&mut self, core: &Arc<Core>, name: &str) {
         if self.env.launch(name).is_err() {
-            let at = core.time.since_start();
-            self.ledger.problem(at, name, "is the eleventh extension; Lambda starts ten");
+            self.problem(core, name, "is the eleventh extension; Lambda starts ten");
             return;
         }
         let Some(guest) = self.extension(name) else { return };
@@ -123,9 +147,8 @@ impl Inner {
                 _ => "UnknownError",
             };
             self.env.launch_failed(name, error_type);
-            let at = core.time.since_start();
-            self.journal.note(at, format!("{name} could not be started: {error}"));
-            self.ledger.problem(at, name, format!("could not be started: {error}"));
+            self.note(core, format!("{name} could not be started: {error}"));
+            self.problem(core, name, format!("could not be started: {error}"));
         }
     }
 
@@ -148,10 +171,9 @@ impl Inner {
             return;
         }
         if let Err(error) = runtime.launch(core) {
-            let at = core.time.since_start();
-            self.journal.note(at, format!("the runtime could not be started: {error}"));
+            self.note(core, format!("the runtime could not be started: {error}"));
             self.env.fatal("Runtime.InvalidEntrypoint");
-            self.ledger.problem(at, "runtime", format!("the function could not be started: {error}"));
+            self.problem(core, "runtime", format!("the function could not be started: {error}"));
         }
     }
 
@@ -240,7 +262,6 @@ impl Inner {
         if report.status != Status::Timeout {
             return;
         }
-        let at = core.time.since_start();
         let late: Vec<(String, AgentState)> = self
             .env
             .agents()
@@ -256,7 +277,7 @@ impl Inner {
                 }
                 _ => "did not ask for its first event before Init timed out",
             };
-            self.ledger.problem(at, &name, what);
+            self.problem(core, &name, what);
         }
     }
 }

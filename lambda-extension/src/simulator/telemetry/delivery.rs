@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::batcher::{Batch, Dropped};
 use super::{Sender, Subscriber};
@@ -86,8 +85,7 @@ async fn persist(
                 sender.hang_up();
                 let mut inner = core.lock();
                 inner.ledger.telemetry(&subscriber.name).failed_attempts += 1;
-                let at = core.time.since_start();
-                inner.journal.note(at, format!("telemetry to {} failed: {error}", subscriber.name));
+                inner.note(core, format!("telemetry to {} failed: {error}", subscriber.name));
                 last_error = error;
             }
         }
@@ -121,9 +119,8 @@ fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, out
             figures.lost += batch.len() as u64;
             let dropped = Dropped { records: batch.len() as u64, bytes: body.len() as u64 };
             let reason = format!("could not send events: {error}");
-            let at = core.time.since_start();
             let what = format!("did not accept {} telemetry records: {error}", batch.len());
-            inner.ledger.problem(at, &subscriber.name, what);
+            inner.problem(core, &subscriber.name, what);
             let format = core.settings.log_format;
             subscriber.say_dropped(dropped, &reason, core.time.now_ms(), format, now);
         }
@@ -164,20 +161,4 @@ fn body(core: &Core, batch: &Batch, lines: bool) -> Bytes {
         body.truncate(cut);
     }
     Bytes::from(body)
-}
-
-impl Core {
-    /// Sleeps for a time that does not pass while the environment is frozen.
-    pub(crate) async fn sleep_thawed(&self, duration: Duration) {
-        let mut left = duration;
-        let mut frozen = self.frozen.subscribe();
-        while !left.is_zero() {
-            self.thawed().await;
-            let began = Instant::now();
-            tokio::select! {
-                () = tokio::time::sleep(left) => return,
-                _ = frozen.wait_for(|frozen| *frozen) => left = left.saturating_sub(began.elapsed()),
-            }
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Whether a process had work left when it was frozen, seen from how it wakes.
+//! Freezing and thawing, and whether a process had work left when it was frozen, seen from how it wakes.
 //!
 //! A process that only waits for its next event does next to nothing when it is thawed: each thread wakes once, because
 //! the signal interrupts its system call, and waits again. One that meant to send something goes on with it.
@@ -7,14 +7,86 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustix::process::Pid;
+use tokio::time::Instant;
 
 use super::core::Core;
 use super::guest::{Guest, Role};
+use super::settings::Freezing;
 
 /// How long a thawed process is looked at before it is given anything.
 const WATCHED: Duration = Duration::from_millis(3);
 /// Waking up for nothing was seen to take less than a tenth of this, in nanoseconds.
 const WAKING_UP: u64 = 1_000_000;
+
+impl Core {
+    /// Waits until the environment is not frozen.
+    pub(crate) async fn thawed(&self) {
+        // The sender lives as long as this core does.
+        drop(self.frozen.subscribe().wait_for(|frozen| !frozen).await);
+    }
+
+    /// Stops every process, and time for deliveries.
+    pub(crate) fn freeze(&self) {
+        if self.settings.freezing == Freezing::Off {
+            return;
+        }
+        // Under the lock, so that nobody thaws what is half frozen.
+        let mut inner = self.lock();
+        inner.guests.iter().for_each(Guest::stop);
+        if self.frozen.send_replace(true) {
+            return;
+        }
+        inner.hub.window += 1;
+        inner.ledger.frozen();
+        inner.note(self, "frozen");
+    }
+
+    pub(crate) fn thaw(&self) {
+        let mut inner = self.lock();
+        if !self.frozen.send_replace(false) {
+            return;
+        }
+        inner.guests.iter().for_each(Guest::go_on);
+        inner.note(self, "thawed");
+    }
+
+    /// Thaws the environment, and looks at what its extensions do before anybody gives them something to do.
+    pub(crate) async fn thaw_and_watch(&self) {
+        let watched: Vec<(String, Pid, Activity)> = {
+            let inner = self.lock();
+            let extensions = inner.guests.iter().filter(|guest| guest.role == Role::Extension);
+            let frozen = *self.frozen.borrow();
+            extensions
+                .filter(|_| frozen)
+                .filter_map(|guest| Some((guest.name.clone(), guest.pid()?, Activity::of(guest.pid()?)?)))
+                .collect()
+        };
+        if !watched.is_empty() {
+            self.lock().guests.iter().for_each(Guest::go_on);
+            tokio::time::sleep(WATCHED).await;
+            let mut inner = self.lock();
+            for (name, pid, before) in watched {
+                let busy = Activity::of(pid).is_some_and(|now| now.is_work_since(&before));
+                inner.ledger.thawed(&name, busy);
+            }
+        }
+        self.thaw();
+    }
+
+    /// Sleeps for a time that does not pass while the environment is frozen.
+    pub(crate) async fn sleep_thawed(&self, duration: Duration) {
+        let mut left = duration;
+        let mut frozen = self.frozen.subscribe();
+        while !left.is_zero() {
+            self.thawed().await;
+            let began = Instant::now();
+            tokio::select! {
+                () = tokio::time::sleep(left) => return,
+                _ = frozen.wait_for(|frozen| *frozen) => left = left.saturating_sub(began.elapsed()),
+            }
+        }
+    }
+}
 
 /// What a process has done so far, by thread.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,31 +134,6 @@ impl Activity {
             waited_twice |= now.waits > then.waits + 1;
         }
         waited_twice || running_ns > WAKING_UP
-    }
-}
-
-impl Core {
-    /// Thaws the environment, and looks at what its extensions do before anybody gives them something to do.
-    pub(crate) async fn thaw_and_watch(&self) {
-        let watched: Vec<(String, Pid, Activity)> = {
-            let inner = self.lock();
-            let extensions = inner.guests.iter().filter(|guest| guest.role == Role::Extension);
-            let frozen = *self.frozen.borrow();
-            extensions
-                .filter(|_| frozen)
-                .filter_map(|guest| Some((guest.name.clone(), guest.pid()?, Activity::of(guest.pid()?)?)))
-                .collect()
-        };
-        if !watched.is_empty() {
-            self.lock().guests.iter().for_each(Guest::go_on);
-            tokio::time::sleep(WATCHED).await;
-            let mut inner = self.lock();
-            for (name, pid, before) in watched {
-                let busy = Activity::of(pid).is_some_and(|now| now.is_work_since(&before));
-                inner.ledger.thawed(&name, busy);
-            }
-        }
-        self.thaw();
     }
 }
 
