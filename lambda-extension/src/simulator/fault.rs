@@ -9,6 +9,25 @@ use super::Route;
 
 /// Something that goes wrong once, the next time it can.
 ///
+/// [`Builder::fault`](super::Builder::fault) and [`Simulator::inject`](super::Simulator::inject) ask for it. Each is taken
+/// out when it has happened, the oldest that fits first; twice the same fault happens twice. A [`Route`] is one of an
+/// extension's or the runtime's calls over HTTP; a built-in function makes none.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{Fault, Route, Simulator};
+/// use lambda_extension::{Error, InvokeEvent, extension_fn};
+///
+/// let simulator = Simulator::builder().fault(Fault::Status(Route::Register, 500)).start().await;
+/// let config = simulator.config("unlucky");
+/// let ended = config.run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })).await;
+/// assert!(ended.unwrap_err().to_string().contains("500"));
+/// # }
+/// ```
+///
+/// The options of `lambda-sim` are read with [`FromStr`]:
+///
 /// ```
 /// use lambda_extension::simulator::{Fault, Route};
 ///
@@ -22,7 +41,7 @@ pub enum Fault {
     Drop(Route),
     /// The call has no effect and is answered with this status and Lambda's `InternalServerError` body.
     Status(Route, u16),
-    /// The answer is held back for this long.
+    /// The answer is held back for this long; the call has its effect at once.
     Slow(Route, Duration),
     /// The call has its effect, and the answer has its status and a body that is not what anybody expects.
     Garbage(Route),
@@ -34,15 +53,15 @@ pub enum Fault {
     TruncatedBatch,
     /// The next telemetry batch is filled up to this many bytes, at most 256 MiB.
     OversizedBatch(usize),
-    /// The next telemetry batch is delivered twice.
+    /// The next telemetry batch is delivered twice, as Lambda may where an answer is lost.
     DuplicateBatch,
     /// The next telemetry batch holds a record of a type that nobody documented.
     UnknownRecord(String),
-    /// Before the next INVOKE, extensions that registered for it get an event of this type.
+    /// Before the next INVOKE, extensions that registered for it get an event of this type, and are waited for.
     UnknownEvent(String),
-    /// The next SHUTDOWN states this reason.
+    /// The next SHUTDOWN states this reason, whatever the reason is.
     UnknownReason(String),
-    /// The next delivery finds no listener; Lambda tries again.
+    /// The next delivery of telemetry finds no listener; it is tried again after 50 ms.
     ListenerRefused,
     /// The next `platform.runtimeDone` is told, and delivered, as soon as its invocation begins.
     RuntimeDoneEarly,
@@ -50,7 +69,8 @@ pub enum Fault {
     RuntimeDoneLate(Duration),
     /// The next `platform.runtimeDone` is not told at all.
     RuntimeDoneMissing,
-    /// The wall clock jumps by this many milliseconds before the next invocation.
+    /// The wall clock jumps by this many milliseconds, back where they are negative, before the next invocation. Deadlines
+    /// and the times of telemetry follow it.
     ClockJump(i64),
 }
 

@@ -61,7 +61,7 @@ impl fmt::Debug for Function {
     }
 }
 
-/// One invocation as the built-in function sees it.
+/// One invocation as the built-in function sees it: what [`Function::from_fn`] is given.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct FunctionCall {
@@ -82,17 +82,17 @@ impl fmt::Debug for FunctionCall {
 }
 
 impl FunctionCall {
-    /// Writes a line, as a function does to its standard output.
+    /// Writes a line, as a function does to its standard output: telemetry of category `function`.
     pub fn log(&self, line: impl AsRef<str>) {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 }
 
-/// How a function fails without its process ending.
+/// How a function fails without its process ending: the invocation's status is `error`, and the environment lives on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FunctionError {
-    /// Such as `Function.OrderNotFound`.
+    /// The type of error that the invocation and `platform.runtimeDone` name, such as `Function.OrderNotFound`.
     pub error_type: String,
     /// What went wrong, for people.
     pub message: String,
@@ -135,7 +135,7 @@ impl Function {
         Self { kind: Kind::BuiltIn { handler, lines: Vec::new(), takes: Duration::ZERO } }
     }
 
-    /// Always fails.
+    /// Always fails, with this [error](FunctionError).
     pub fn failing(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         let error = FunctionError::new(error_type, message);
         Self::from_fn(move |_| std::future::ready(Err(error.clone())))
@@ -143,6 +143,10 @@ impl Function {
 
     /// A program that speaks the Runtime API, such as a `bootstrap`. It gets the variables Lambda would set, and
     /// those set on the command itself; nothing else of this process's environment.
+    ///
+    /// A command cannot be copied, so clones of this function share it, and one simulator alone can be
+    /// [started](super::Builder::try_start) with it. A program that cannot be started fails Init with
+    /// `Runtime.InvalidEntrypoint`.
     pub fn process(command: Command) -> Self {
         Self { kind: Kind::Process(Arc::new(Mutex::new(Some(command)))) }
     }

@@ -118,12 +118,12 @@ impl Simulator {
     ///
     /// # Panics
     ///
-    /// If the loopback cannot be listened on.
+    /// If the loopback cannot be listened on, and outside of a tokio runtime with I/O and time.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// A local Lambda with settings of its own.
+    /// A local Lambda with settings of its own, where those of [`start`](Self::start) will not do.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -173,12 +173,31 @@ impl Simulator {
         self.unattached_config().name(name)
     }
 
-    /// The same for an [internal](Config::internal) extension, which Lambda knows nothing of before it registers.
+    /// As [`config`](Self::config), for an [internal](Config::internal) extension, which Lambda knows nothing of before it
+    /// registers.
     pub fn internal_config(&self, name: impl Into<String>) -> Config {
         self.unattached_config().name(name).internal()
     }
 
-    /// The same for an extension that [`spawn_fn`](Self::spawn_fn) makes.
+    /// As [`config`](Self::config), for an extension that [`spawn_fn`](Self::spawn_fn) makes, which is expected already:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{ShutdownReason, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let config = simulator.unattached_config().name("reborn");
+    /// simulator.spawn_fn("reborn", move || {
+    ///     config.clone().run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) }))
+    /// });
+    /// simulator.crash().await.expect_error("Runtime.ExitError");
+    /// // Lambda has started everything again.
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    /// # }
+    /// ```
     pub fn unattached_config(&self) -> Config {
         let initialization = match self.core.settings.init_type {
             InitializationType::SnapStart => Initialization::SnapStart,
@@ -255,6 +274,9 @@ impl Simulator {
     // The life of the environment.
 
     /// Goes through Init, and freezes the environment until somebody invokes. Without it, the first invocation does.
+    ///
+    /// Returns how Init went, at once where it is over already; `Error` also where the environment has ended since, and the
+    /// next invocation, if there may be one, starts it again.
     pub async fn init(&self) -> Status {
         self.core.init().await
     }
@@ -329,7 +351,11 @@ impl Simulator {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 
-    /// Writes a line of JSON as the function would.
+    /// Writes a line of JSON as the function would; it is delivered as an object with [`LogFormat::Json`].
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be written as JSON; no line is written then.
     pub fn log_json(&self, value: &impl serde::Serialize) -> serde_json::Result<()> {
         let line = serde_json::to_string(value)?;
         self.log(line);
@@ -342,12 +368,13 @@ impl Simulator {
         self.core.lock().hub.http_port(extension)
     }
 
-    /// Lets something go wrong the next time it can.
+    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start.
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);
     }
 
-    /// Stops every process and all deliveries, as if everybody waited. Usually the simulator does it by itself.
+    /// Stops every process and all deliveries, as if everybody waited. Usually the simulator does it by itself; with
+    /// [`Builder::without_freezing`] and on Managed Instances it does nothing.
     pub fn freeze(&self) {
         self.core.freeze();
     }
@@ -365,7 +392,9 @@ impl Simulator {
         self.core.until(|inner| inner.hub.is_idle().then_some(())).await;
     }
 
-    /// Waits until a call is in the journal that `wanted` accepts, and returns it.
+    /// Waits until a call is in the journal that `wanted` accepts, and returns it. Earlier calls count, too.
+    ///
+    /// `wanted` looks at calls only: it is asked while the simulator holds its lock, and must not call the simulator.
     ///
     /// # Panics
     ///

@@ -45,19 +45,20 @@ impl Session {
         }
     }
 
-    /// What the function is invoked with.
+    /// What the function is invoked with, each time; `{}` otherwise. It is passed on as it is.
     pub fn payload(mut self, payload: impl Into<Vec<u8>>) -> Self {
         self.payload = payload.into();
         self
     }
 
-    /// The time from the end of an invocation to the begin of the next, in which the environment is frozen.
+    /// The time from the end of an invocation to the begin of the next, in which the environment is frozen; none otherwise.
     pub fn gap(mut self, gap: Duration) -> Self {
         self.gap = gap;
         self
     }
 
-    /// So many invocations at once. Only Managed Instances do that; elsewhere they wait for each other.
+    /// So many invocations at once, at least one; one otherwise. Only Managed Instances do that; elsewhere they wait for
+    /// each other.
     pub fn at_once(mut self, invocations: usize) -> Self {
         self.at_once = invocations.max(1);
         self
@@ -69,7 +70,7 @@ impl Session {
         self
     }
 
-    /// Goes through it and tells of every invocation, counted from 1, as it ends.
+    /// Goes through it, tells of every invocation, counted from 1, as it ends, and returns the report of the whole life.
     ///
     /// An environment that cannot be initialised is not invoked again and again: the run ends there.
     pub async fn run(&self, simulator: Simulator, mut told: impl FnMut(u64, &Invocation)) -> Report {

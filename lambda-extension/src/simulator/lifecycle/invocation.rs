@@ -8,11 +8,26 @@ use crate::simulator::core::Core;
 use crate::simulator::report::{Held, Status};
 use crate::simulator::time::millis;
 
-/// One invocation, over.
+/// One invocation that is over, as [`Simulator::invoke`](crate::simulator::Simulator::invoke) returns it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{Function, Simulator, Status};
+///
+/// let sad = Function::failing("Function.Sad", "no");
+/// let simulator = Simulator::builder().function(sad).start().await;
+/// let invocation = simulator.invoke("{}").await.expect_error("Function.Sad");
+/// assert_eq!(invocation.status, Status::Error);
+/// assert!(invocation.init.is_some(), "the first invocation waits for Init");
+/// assert!(invocation.runtime.unwrap() <= invocation.duration);
+/// assert!(invocation.to_string().starts_with("error (Function.Sad) in "));
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Invocation {
-    /// Its request id.
+    /// Its request id, which the extensions' event, telemetry and the [report](crate::simulator::InvocationReport) name too.
     pub request_id: String,
     /// How it ended.
     pub status: Status,
