@@ -67,6 +67,21 @@ fn an_extension_that_behaves_gives_exit_code_0_and_a_report_in_three_forms() {
 }
 
 #[test]
+fn an_invocation_that_started_everything_again_shows_what_of_it_that_took() {
+    if !has("curl") {
+        return;
+    }
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    let run =
+        lambda_sim(&["--json", "-n", "2", "--timeout", "5", "--fault", "register=500", "--", &extension]);
+    let report: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    let first = &report["invocations"][0];
+    let (init, whole) = (first["repeatedInitMs"].as_f64(), first["durationMs"].as_f64());
+    assert!(init > Some(0.0) && init < whole, "{report:#}");
+    assert_eq!(report["invocations"][1]["repeatedInitMs"], Value::Null, "{report:#}");
+}
+
+#[test]
 fn the_extension_stands_behind_the_options_with_dashes_between_or_without() {
     for arguments in [
         &["--quiet", "-n", "1", "/bin/false", "--name", "x"][..],
@@ -114,6 +129,24 @@ fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
         let run = lambda_sim(arguments);
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");
         assert!(text(&run.stderr).contains(sentence), "{arguments:?} said: {}", text(&run.stderr));
+    }
+}
+
+#[test]
+fn a_program_that_the_system_cannot_start_is_explained() {
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    for (name, meaning) in [
+        ("no_interpreter", "built for another machine, or a script without `#!`"),
+        ("unknown_interpreter", "the interpreter or loader that it names"),
+    ] {
+        let odd = script(name).to_string_lossy().into_owned();
+        let alone = lambda_sim(&["--quiet", &odd]);
+        let function = lambda_sim(&["--quiet", "--function", &odd, &extension]);
+        for (who, run) in [(name, alone), ("runtime: the function", function)] {
+            let said = text(&run.stdout);
+            assert!(said.contains(who) && said.contains(meaning), "{said}");
+            assert_eq!(run.status.code(), Some(1), "{said}");
+        }
     }
 }
 

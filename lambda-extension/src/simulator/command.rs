@@ -1,8 +1,11 @@
 //! A command as Lambda would run it: which variables it sees, where its output goes.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
+
+use rustix::io::Errno;
 
 use super::guest::Role;
 use super::settings::{InitializationType, Settings};
@@ -35,6 +38,18 @@ pub(crate) fn prepare(
 /// The file name of a program: the name under which Lambda knows it.
 pub(crate) fn base_name(program: &OsStr) -> String {
     Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned()
+}
+
+/// What the system says of a file that cannot be executed, and what that usually means.
+pub(crate) fn launch_error(error: &io::Error) -> String {
+    let meaning = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOEXEC) => {
+            "; it is built for another machine, or a script without `#!` in its first line"
+        }
+        Some(Errno::NOENT) => "; the file is not there, or the interpreter or loader that it names",
+        _ => "",
+    };
+    format!("could not be started: {error}{meaning}")
 }
 
 /// The variables Lambda sets, filtered for extensions as it filters them.

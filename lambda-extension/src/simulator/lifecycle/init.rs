@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Failure;
+use crate::simulator::command::launch_error;
 use crate::simulator::core::{Core, InitProgress, Inner, Phase};
 use crate::simulator::environment::{AgentState, Rules};
 use crate::simulator::guest::{Guest, Recipe, Role};
@@ -147,8 +148,9 @@ impl Inner {
                 _ => "UnknownError",
             };
             self.env.launch_failed(name, error_type);
-            self.note(core, format!("{name} could not be started: {error}"));
-            self.problem(core, name, format!("could not be started: {error}"));
+            let what = launch_error(&error);
+            self.note(core, format!("{name} {what}"));
+            self.problem(core, name, what);
         }
     }
 
@@ -171,9 +173,10 @@ impl Inner {
             return;
         }
         if let Err(error) = runtime.launch(core) {
-            self.note(core, format!("the runtime could not be started: {error}"));
+            let what = launch_error(&error);
+            self.note(core, format!("the runtime {what}"));
             self.env.fatal("Runtime.InvalidEntrypoint");
-            self.problem(core, "runtime", format!("the function could not be started: {error}"));
+            self.problem(core, "runtime", format!("the function {what}"));
         }
     }
 

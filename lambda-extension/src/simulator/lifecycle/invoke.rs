@@ -252,8 +252,9 @@ impl Core {
             request_id: begun.request_id.clone(),
             status,
             error_type: error_type.clone(),
-            started: self.time.since_start_at(progress.sent),
+            started: self.time.since_start_at(billed_from),
             duration,
+            repeated_init: ready.init.filter(|_| ready.suppressed),
             runtime,
             held: held.clone(),
         };

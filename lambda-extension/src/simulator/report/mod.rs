@@ -179,6 +179,9 @@ pub struct InvocationReport {
     /// How long it took, extensions included.
     #[serde(rename = "durationMs", serialize_with = "as_millis")]
     pub duration: Duration,
+    /// How long the Init took that was repeated at its begin, which is a part of its duration; none usually.
+    #[serde(rename = "repeatedInitMs", serialize_with = "as_optional_millis")]
+    pub repeated_init: Option<Duration>,
     /// How long the runtime took, if it came to an end.
     #[serde(rename = "runtimeMs", serialize_with = "as_optional_millis")]
     pub runtime: Option<Duration>,
@@ -201,7 +204,7 @@ impl InvocationReport {
 pub struct Held {
     /// The extension's name.
     pub extension: String,
-    /// When, after the invocation began, it asked for the next event; nothing if it never did.
+    /// When, after the invocation was given to everybody, it asked for the next event; nothing if it never did.
     #[serde(rename = "askedMs", serialize_with = "as_optional_millis")]
     pub asked: Option<Duration>,
     /// How long after the runtime was done that was; 0 if it asked before.
