@@ -22,7 +22,8 @@ use super::Route;
 /// let simulator = Simulator::builder().fault(Fault::Status(Route::Register, 500)).start().await;
 /// let config = simulator.config("unlucky");
 /// let ended = config.run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })).await;
-/// assert!(ended.unwrap_err().to_string().contains("500"));
+/// // The error and its causes, a line each.
+/// assert!(format!("{:?}", ended.unwrap_err()).contains("answered 500"));
 /// # }
 /// ```
 ///
