@@ -39,6 +39,9 @@ impl Config {
     /// For those who need something between registering and running: the [`Registration`](crate::Registration), or a
     /// runtime to start beside an internal extension.
     ///
+    /// What the extension's type asks for ([`Extension::defaults`]) is not known yet. It registers for the events of this configuration,
+    /// which are both unless it says otherwise; telemetry that only the type asks for is subscribed to in [`Registered::run`].
+    ///
     /// # Errors
     ///
     /// [`ExtensionError`], saying which step failed. The process should exit then: Lambda fails Init either way.

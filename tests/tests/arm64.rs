@@ -32,17 +32,24 @@ fn arm64(example: &str) -> PathBuf {
     programs::workspace().join("target/aarch64-unknown-linux-gnu/ci/examples").join(example)
 }
 
-/// A life of three invocations under the local Lambda, with these programs first in the path; its report.
-fn live(extension: &Path, path: Option<&Path>) -> Value {
+/// A life of three invocations under the local Lambda.
+fn lambda_sim() -> Command {
     let mut lambda_sim = Command::new(&*LAMBDA_SIM);
     // A program under QEMU takes its time.
+    lambda_sim.args(["--json", "--invokes", "3", "--timeout", "10"]).stdin(Stdio::null());
     lambda_sim
-        .args(["--json", "--invokes", "3", "--timeout", "10", "--"])
-        .arg(extension)
-        .stdin(Stdio::null());
+}
+
+/// Such a life, with these programs first in the path; its report.
+fn live(extension: &Path, path: Option<&Path>) -> Value {
+    let mut lambda_sim = lambda_sim();
     if let Some(path) = path {
         lambda_sim.env("PATH", format!("{}:{}", path.display(), std::env::var("PATH").expect("a path")));
     }
+    report(lambda_sim.arg("--").arg(extension))
+}
+
+fn report(lambda_sim: &mut Command) -> Value {
     let run = lambda_sim.output().expect("lambda-sim runs");
     let said = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stdout));
@@ -67,6 +74,38 @@ fn an_arm64_extension_lives_a_whole_life_under_the_local_lambda() {
         assert_eq!(report["freezes"][0]["extension"], name, "it is frozen as any other: {report:#}");
         let delivered = report["telemetry"][0]["delivered"].as_u64().unwrap_or_default();
         assert!((name == "telemetry") == (delivered > 0), "{report:#}");
+    }
+}
+
+/// As they are deployed: built by the release profile. What they send finds nobody, which is no reason to fail.
+#[test]
+fn every_example_lives_a_whole_life_on_arm64() {
+    if !asked_for("REQUIRE_EVERY_EXAMPLE", "tests/arm64 --all") {
+        return;
+    }
+    let mut build = Command::new(programs::workspace().join("examples/build"));
+    build.arg("--arm64").env_remove("CARGO_TARGET_DIR").stderr(Stdio::inherit());
+    let output = build.output().expect("the script runs");
+    assert!(output.status.success(), "examples/build: {}", output.status);
+    let said = String::from_utf8(output.stdout).expect("it prints UTF-8");
+    let programs = said.lines().filter_map(|line| line.split_once(": arm64, "));
+    let programs: Vec<_> = programs.map(|(path, _)| programs::workspace().join(path)).collect();
+    assert!(programs.len() > 10, "{said}");
+    let folder = tempfile::tempdir().expect("a folder");
+    for program in programs {
+        let report = report(
+            lambda_sim()
+                .args(["--env", "AWS_ENDPOINT_URL=http://127.0.0.1:9", "--env", "LOGS_BUCKET=logs"])
+                .args(["--env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9"])
+                .args(["--env", "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT=0", "--env"])
+                .arg(format!("RUNTIME_PROXY_DIR={}", folder.path().display()))
+                .arg("--")
+                .arg(&program),
+        );
+        assert_eq!(report["totals"]["failed"], 0, "{report:#}");
+        let name = program.file_name().and_then(|name| name.to_str());
+        assert_eq!(report["inits"][0]["extensions"][0]["name"].as_str(), name, "{report:#}");
+        assert_eq!(report["shutdowns"][0]["extensions"][0]["ended"], "exit code 0", "{report:#}");
     }
 }
 

@@ -19,9 +19,13 @@ enum By {
     File(&'static str),
     /// It takes AWS's emulator, which may not have been fetched; otherwise as `Us`.
     Emulator,
+    /// It takes what `tests/fetch-servers` fetches; otherwise as `Us`.
+    Servers,
+    /// A step of `.ci/full` with these words.
+    Full(&'static str),
 }
 
-const COMMANDS: [(&str, By); 26] = [
+const COMMANDS: [(&str, By); 37] = [
     ("cargo run -p lambda_extension --features simulator --example basic", By::Us),
     ("cargo test --workspace --all-features", By::Ci),
     (
@@ -64,6 +68,10 @@ const COMMANDS: [(&str, By); 26] = [
         "cargo lambda new --extension --template path/to/this/repository/examples/deploy/template my-extension",
         By::File("tests/cargo-lambda"),
     ),
+    (
+        "cargo generate --path path/to/this/repository/examples/deploy/template --name my-extension",
+        By::Full("tests/cargo-generate"),
+    ),
     ("examples/build", By::File("tests/arm64")),
     (
         "cargo lambda build --release --extension --target x86_64-unknown-linux-gnu.2.26",
@@ -75,6 +83,19 @@ const COMMANDS: [(&str, By); 26] = [
         "cargo run -p layer -- target/{x86_64,aarch64}-unknown-linux-gnu/release/my-extension",
         By::File("tests/arm64"),
     ),
+    ("examples/otlp/try", By::Servers),
+    ("examples/s3_logs/try", By::Servers),
+    ("examples/secrets_cache/try", By::Servers),
+    ("examples/runtime_proxy/try", By::Us),
+    (
+        "cargo build -p graceful_shutdown && cargo run -p lambda_extension --features simulator --bin lambda-sim -- --function tests/foreign/function.py -- target/debug/graceful_shutdown",
+        By::Us,
+    ),
+    ("examples/build otlp", By::Full("-- examples")),
+    ("examples/build s3_logs", By::Full("-- examples")),
+    ("examples/build secrets_cache", By::Full("-- examples")),
+    ("examples/build runtime_proxy", By::Full("-- examples")),
+    ("examples/build graceful_shutdown", By::Full("-- examples")),
 ];
 
 /// Every page that somebody reads before they write an extension, or before they change the framework.
@@ -82,6 +103,9 @@ fn pages() -> Vec<PathBuf> {
     let mut pages =
         ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| workspace().join(page)).to_vec();
     pages.extend(in_folder("docs"));
+    let examples = std::fs::read_dir(workspace().join("examples")).expect("there are examples");
+    let own = examples.map(|example| example.expect("a folder can be listed").path().join("README.md"));
+    pages.extend(own.filter(|page| page.exists()));
     pages
 }
 
@@ -126,7 +150,7 @@ fn every_command_on_a_page_is_seen_to_by_somebody() {
 
 #[test]
 fn what_ci_is_said_to_run_it_runs() {
-    let ci = read(&workspace().join(".ci/run"));
+    let [ci, full] = [".ci/run", ".ci/full"].map(|script| read(&workspace().join(script)));
     for (command, by) in COMMANDS {
         match by {
             By::Ci => assert!(ci.contains(command), "`{command}` is no step of .ci/run"),
@@ -137,18 +161,22 @@ fn what_ci_is_said_to_run_it_runs() {
                     "{file}, which is to do `{command}`, is not there or not run"
                 );
             }
-            By::Us | By::Emulator => {}
+            By::Full(step) => {
+                assert!(full.contains(step), "`{step}`, which is to do `{command}`, is no step of .ci/full");
+            }
+            By::Us | By::Emulator | By::Servers => {}
         }
     }
 }
 
 #[test]
 fn every_command_that_is_not_run_elsewhere_works() {
-    let emulator = workspace().join("target/emulator").is_dir();
+    let fetched = |what: &str| workspace().join("target").join(what).is_dir();
     for (page, command) in commands() {
         let ours = match by(&command) {
             Some(By::Us) => true,
-            Some(By::Emulator) => emulator,
+            Some(By::Emulator) => fetched("emulator"),
+            Some(By::Servers) => fetched("servers"),
             _ => false,
         };
         if !ours {
@@ -186,6 +214,11 @@ fn every_program_on_a_page_is_compiled_as_a_doctest() {
                 "{name} is not among the doctests of lib.rs"
             );
         }
+        for program in &compiled {
+            // rustdoc would hide it, and nobody else does.
+            let hidden = program.code.lines().find(|line| line.trim_start().starts_with("# "));
+            assert!(hidden.is_none(), "{name}: whoever copies this gets `{}`", hidden.unwrap_or_default());
+        }
         for program in ignored {
             assert!(
                 peer_programs().iter().any(|known| known.ends_with(&program.code)),
@@ -194,6 +227,14 @@ fn every_program_on_a_page_is_compiled_as_a_doctest() {
             );
         }
     }
+}
+
+#[test]
+fn the_function_on_the_page_of_secrets_cache_is_the_one_that_is_tried() {
+    let example = workspace().join("examples/secrets_cache");
+    let page = fences(&read(&example.join("README.md")));
+    let function = page.iter().find(|fence| fence.language == "python").expect("a function");
+    assert!(read(&example.join("bootstrap")).contains(&function.code), "{}", function.code);
 }
 
 /// Programs written with AWS's crate, which are compiled in a package of their own.
@@ -242,7 +283,7 @@ fn the_figures_of_the_readme_are_those_that_were_measured() {
     );
     let life = ["ours, `#[main]`", "lambda-extension 1.1.1", "bare reqwest loop", "raw socket"];
     for (column, what) in [
-        (1, "process start to first question, ms"),
+        (1, "process start to first request for an event, ms"),
         (2, "event answered to next one asked for, µs"),
         (4, "SHUTDOWN to process gone, ms"),
         (5, "peak memory, MB"),

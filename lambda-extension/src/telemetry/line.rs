@@ -31,6 +31,33 @@ impl<'a> LogLine<'a> {
         }
     }
 
+    /// The line itself, to be shipped or searched: a line of text with its escapes resolved and its line end, a JSON line as it was
+    /// written. Allocates where there are escapes, as in every text line with a line end.
+    ///
+    /// ```
+    /// use lambda_extension::telemetry::{Batch, Record};
+    ///
+    /// let batch = Batch::from_json(
+    ///     r#"[{"time":"","type":"function","record":"no such \"order\"\n"},
+    ///         {"time":"","type":"function","record":{"level":"WARN"}}]"#,
+    /// );
+    /// let lines: Vec<String> = batch
+    ///     .events()
+    ///     .filter_map(|event| match &event.record {
+    ///         Record::Function(line) => Some(line.to_str().trim_end().to_owned()),
+    ///         _ => None,
+    ///     })
+    ///     .collect();
+    /// assert_eq!(lines, [r#"no such "order""#, r#"{"level":"WARN"}"#]);
+    /// ```
+    #[must_use]
+    pub fn to_str(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => text.to_str(),
+            Self::Json(json) => Cow::Borrowed(json.get()),
+        }
+    }
+
     /// The line as JSON, as it was sent: a text line in its quotes.
     #[must_use]
     pub fn raw(&self) -> &str {

@@ -57,7 +57,7 @@ impl Extent {
         Self {
             rounds,
             turns: 3,
-            plan: Plan { invocations: 100, idle: Duration::from_millis(1) },
+            plan: Plan { invocations: 100, idle: Duration::from_millis(1), line: false },
             starts: 3,
             thinning: 1,
             only: None,
@@ -69,7 +69,7 @@ impl Extent {
         Self {
             rounds: 2,
             turns: 1,
-            plan: Plan { invocations: 20, idle: Duration::from_millis(1) },
+            plan: Plan { invocations: 20, idle: Duration::from_millis(1), line: false },
             starts: 1,
             thinning: 10,
             only: None,

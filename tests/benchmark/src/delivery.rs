@@ -81,12 +81,11 @@ fn run(built: &Built, subject: Subject, load: Load, pause_ms: u64) -> Result<Rec
     let expected = load.records * load.batches;
     let mut command = built.command(subject);
     let port = free_port()?;
-    let variables = [
-        ("BENCHMARK_RECORDS", expected.to_string()),
-        ("BENCHMARK_PORT", port.to_string()),
-        ("BENCHMARK_PAUSE_MS", pause_ms.to_string()),
-    ];
-    let mut process = Process::start(&mut command, lambda.address(), &variables, Stdio::piped())?;
+    command
+        .env("BENCHMARK_RECORDS", expected.to_string())
+        .env("BENCHMARK_PORT", port.to_string())
+        .env("BENCHMARK_PAUSE_MS", pause_ms.to_string());
+    let mut process = Process::start(&mut command, lambda.address(), Stdio::piped())?;
     let mut lines = process.lines()?;
     let (port, _parked) = lambda.init()?;
     let port = port.context("it did not subscribe")?;

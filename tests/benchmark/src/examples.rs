@@ -2,8 +2,11 @@
 
 use std::{
     env, fs,
+    io::{BufReader, Write},
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -11,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     compare::Extent,
+    http,
     life::{self, Life, Plan},
     process::size_of,
     report::{self, Table},
@@ -99,8 +103,43 @@ fn build(names: &[String]) -> Result<Vec<Example>> {
 /// Only the binary for this machine: under an emulation of the other, time and memory would be the emulation's.
 fn measure(example: &Example, extent: Extent) -> Result<Life> {
     let program = if env::consts::ARCH == "aarch64" { &example.arm64 } else { &example.x86_64 };
-    let plan = Plan { invocations: 20, idle: Duration::from_millis(5) };
-    life::live(|| Command::new(program), plan, extent.starts * extent.turns)
+    let outside = outside()?.to_string();
+    let command = || {
+        let mut command = Command::new(program);
+        command
+            // What functions have anyway.
+            .env("AWS_ACCESS_KEY_ID", "any")
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_SESSION_TOKEN", "any")
+            // What the examples that send or listen want to be told.
+            .env("AWS_ENDPOINT_URL", format!("http://{outside}"))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{outside}"))
+            .env("LOGS_BUCKET", "logs")
+            .env("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "0")
+            .env("RUNTIME_PROXY_DIR", workspace().join("target"));
+        command
+    };
+    let plan = Plan { invocations: 20, idle: Duration::from_millis(5), line: true };
+    life::live(command, plan, extent.starts * extent.turns)
+}
+
+/// Everything outside Lambda that an example sends to: it takes what comes.
+fn outside() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                while let Ok(Some(_)) = http::read(&mut stream) {
+                    if stream.get_mut().write_all(&http::answer("", "")).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Ok(address)
 }
 
 fn megabytes(file: &Path) -> Result<String> {

@@ -60,7 +60,7 @@ pub(crate) fn grow(built: &Built, quick: bool) -> Result<Growth> {
 
 fn invocations(built: &Built, most: u64) -> Result<Vec<(u64, u64, f64)>> {
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut built.command(OURS), lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut built.command(OURS), lambda.address(), Stdio::null())?;
     let (_, mut poll) = lambda.init()?;
     let mut rows = Vec::new();
     let mut turns = Vec::new();
@@ -86,7 +86,7 @@ fn at_once(built: &Built, count: usize) -> Result<(f64, u64)> {
     for _ in 0..count {
         // An address each, so that their calls cannot be mixed up.
         let lambda = Lambda::open()?;
-        let process = Process::start(&mut built.command(OURS), lambda.address(), &[], Stdio::null())?;
+        let process = Process::start(&mut built.command(OURS), lambda.address(), Stdio::null())?;
         running.push((lambda, process));
     }
     // Answered one after the other, as they come in any order and none waits for a previous one longer than it takes.

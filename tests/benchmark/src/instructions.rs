@@ -66,10 +66,9 @@ fn live(built: &Built, subject: Subject, invocations: u64, profile: &Path) -> Re
     let mut command = Command::new("valgrind");
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile.display()));
     command.arg(format!("--log-file={}", report.display())).arg(built.program(subject));
-    let (name, value) = BASELINE;
-    let variables = [(name, value.to_owned())];
-    let process = Process::start(&mut command, lambda.address(), &variables, Stdio::null())
-        .context("is valgrind installed?")?;
+    command.env(BASELINE.0, BASELINE.1);
+    let process =
+        Process::start(&mut command, lambda.address(), Stdio::null()).context("is valgrind installed?")?;
     let (_, mut poll) = lambda.init()?;
     for number in 0..invocations {
         poll.answer(&lambda::invoke(number))?;

@@ -169,6 +169,12 @@ pub(crate) fn invoke(number: u64) -> Vec<u8> {
     )
 }
 
+/// A line that the function has written.
+pub(crate) fn line(number: u64) -> String {
+    let line = format!("invocation {number} has a line to log, as most have");
+    format!(r#"[{{"time":"2026-07-28T19:02:11.804Z","type":"function","record":{line:?}}}]"#)
+}
+
 /// The telemetry that says that the function is done with an invocation.
 pub(crate) fn runtime_done(number: u64) -> String {
     format!(

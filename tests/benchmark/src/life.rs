@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) invocations: u64,
     /// How long the environment is idle between invocations, so that everybody waits where they would in Lambda.
     pub(crate) idle: Duration,
+    /// Whether the function writes a line in each invocation.
+    pub(crate) line: bool,
 }
 
 impl Life {
@@ -66,7 +68,7 @@ pub(crate) fn live(program: impl Fn() -> Command, plan: Plan, starts: usize) -> 
 /// Process start to first poll, in microseconds.
 fn start(mut program: Command) -> Result<f64> {
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut program, lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut program, lambda.address(), Stdio::null())?;
     let (_, poll) = lambda.init()?;
     let start = micros(poll.at - process.started);
     process.kill()?;
@@ -76,7 +78,7 @@ fn start(mut program: Command) -> Result<f64> {
 fn run(program: &impl Fn() -> Command, plan: Plan, starts: usize) -> Result<Life> {
     let starts: Vec<f64> = (0..starts).map(|_| start(program())).collect::<Result<_>>()?;
     let lambda = Lambda::open()?;
-    let process = Process::start(&mut program(), lambda.address(), &[], Stdio::null())?;
+    let process = Process::start(&mut program(), lambda.address(), Stdio::null())?;
     let (port, mut poll) = lambda.init()?;
     let mut telemetry = port.map(Delivery::connect).transpose()?;
     let mut turns = Vec::with_capacity(plan.invocations as usize);
@@ -88,6 +90,9 @@ fn run(program: &impl Fn() -> Command, plan: Plan, starts: usize) -> Result<Life
         if let Some(telemetry) = &mut telemetry {
             thread::sleep(plan.idle);
             done = Instant::now();
+            if plan.line {
+                telemetry.post(&http::post(&lambda::line(number)))?;
+            }
             telemetry.post(&http::post(&lambda::runtime_done(number)))?;
         }
         poll = lambda.call(Route::Next)?;

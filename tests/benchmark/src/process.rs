@@ -38,13 +38,12 @@ pub(crate) struct Footprint {
 }
 
 impl Process {
-    /// Starts a program as Lambda would: by its path, with Lambda's variables and these.
-    pub(crate) fn start(
-        command: &mut Command,
-        api: SocketAddr,
-        variables: &[(&str, String)],
-        output: Stdio,
-    ) -> Result<Self> {
+    /// Starts a program as Lambda would: by its path, with Lambda's variables and those it was given, and no others.
+    pub(crate) fn start(command: &mut Command, api: SocketAddr, output: Stdio) -> Result<Self> {
+        let given: Vec<_> = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
         let (lifeline, stdin) = UnixStream::pair()?;
         command
             .env_clear()
@@ -53,7 +52,7 @@ impl Process {
             .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
             .env("AWS_REGION", "eu-central-1")
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .envs(given)
             .stdin(OwnedFd::from(stdin))
             .stdout(output);
         if std::env::var_os("BENCHMARK_SHOW").is_none() {

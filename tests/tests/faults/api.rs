@@ -95,6 +95,7 @@ fn registrations_that_are_refused() {
     });
     table.never(&[Idle, Invoke, Flush, Shutdown], ONCE);
     table.fault("`Extension.TooManyExtensions`: the eleventh");
+    table.seen(Init, Simulator, || Script::new(Init).with(|script| script.beside = 10).live());
     table.seen(Init, Emulator, eleventh);
     table.never(&[Idle, Invoke, Flush, Shutdown], ONCE);
     table.check();

@@ -2,7 +2,7 @@
 //! is over at once.
 
 use std::{
-    future::Future,
+    future::{Future, ready},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use lambda_extension::{
     Config, Defaults, Error, Extension, FlushEvent, FlushStrategy, Handle, InvokeEvent, Metrics,
-    Registration, ShutdownEvent,
+    Registration, ShutdownEvent, extension_fn,
     simulator::{Builder, Fault, Function, Invocation, ShutdownReason, Simulator, Status},
     telemetry::{Batch, Category, Subscription},
 };
@@ -64,6 +64,8 @@ pub struct Script {
     pub port: Option<u16>,
     /// Whether the environment does not say that it is one of Managed Instances.
     pub as_if_on_demand: bool,
+    /// How many extensions that do nothing were started before it.
+    pub beside: usize,
 }
 
 impl Script {
@@ -81,6 +83,7 @@ impl Script {
             name: None,
             port: None,
             as_if_on_demand: false,
+            beside: 0,
         }
     }
 
@@ -177,6 +180,13 @@ impl Script {
             .init_timeout(Duration::from_secs(2))
             .max_hold(Duration::from_secs(1));
         let config = (self.configure)(config);
+        for number in 0..self.beside {
+            let name = format!("bare-{number}");
+            let config = simulator.unattached_config().name(&name);
+            simulator.spawn_fn(&name, move || {
+                config.clone().run(extension_fn(|_: ShutdownEvent| ready(Ok::<_, Error>(()))))
+            });
+        }
         let (script, books) = (self.clone(), Arc::clone(books));
         let faults = Arc::new(Mutex::new(0));
         simulator.spawn_fn(NAME, move || {

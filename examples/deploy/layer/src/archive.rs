@@ -23,11 +23,12 @@ name=${0##*/}
 exec "${0%/*}/../$name/$(uname -m)/$name"
 "#;
 
-/// An extension's binaries, one for each architecture.
+/// An extension's binaries, one for each architecture, and what starts the function's runtime for it, if anything does.
 #[derive(Debug)]
 pub(crate) struct Layer {
     name: String,
     binaries: Vec<Binary>,
+    wrapper: Option<Vec<u8>>,
 }
 
 /// Why binaries make no layer.
@@ -40,14 +41,18 @@ pub(crate) enum Refused {
 }
 
 impl Layer {
-    pub(crate) fn new(name: &str, mut binaries: Vec<Binary>) -> Result<Self, Refused> {
+    pub(crate) fn new(
+        name: &str,
+        mut binaries: Vec<Binary>,
+        wrapper: Option<Vec<u8>>,
+    ) -> Result<Self, Refused> {
         binaries.sort_by_key(|binary| binary.architecture);
         if let [one, other] = &binaries[..]
             && one.architecture == other.architecture
         {
             return Err(Refused::SameArchitecture(one.architecture));
         }
-        let layer = Self { name: name.to_owned(), binaries };
+        let layer = Self { name: name.to_owned(), binaries, wrapper };
         if layer.unpacked() > UNPACKED_LIMIT {
             Err(Refused::TooLarge(layer.unpacked()))
         } else {
@@ -82,14 +87,17 @@ impl Layer {
     fn files(&self) -> Vec<(String, &[u8])> {
         let name = &self.name;
         let start = format!("extensions/{name}");
-        match &self.binaries[..] {
+        let mut files: Vec<(String, &[u8])> = match &self.binaries[..] {
             [one] => vec![(start, &one.bytes)],
             both => {
                 let beside = |binary: &Binary| format!("{name}/{}/{name}", binary.architecture.uname());
                 let binaries = both.iter().map(|binary| (beside(binary), &*binary.bytes));
                 [(start, LAUNCHER.as_bytes())].into_iter().chain(binaries).collect()
             }
-        }
+        };
+        // Not in `extensions/`: Lambda would start it as one.
+        files.extend(self.wrapper.as_deref().map(|wrapper| (format!("wrappers/{name}"), wrapper)));
+        files
     }
 
     fn unpacked(&self) -> u64 {
@@ -109,4 +117,28 @@ impl fmt::Display for Layer {
 /// In Lambda's megabytes, of 1024 × 1024 bytes.
 pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.2}", bytes as f64 / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use zip::ZipArchive;
+
+    use super::*;
+
+    #[test]
+    fn nothing_but_the_extension_lies_where_lambda_starts_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let this = Binary::read(&std::env::current_exe().unwrap()).unwrap();
+        let layer = Layer::new("proxy", vec![this], Some(b"#!/bin/sh\n".to_vec())).unwrap();
+        let path = folder.path().join(layer.file_name());
+        layer.write(&path).unwrap();
+        ZipArchive::new(File::open(path).unwrap()).unwrap().extract(folder.path().join("opt")).unwrap();
+        for (entry, file) in [("extensions", "proxy"), ("wrappers", "proxy")] {
+            let entry = folder.path().join("opt").join(entry);
+            assert_eq!(fs::read_dir(&entry).unwrap().count(), 1, "{}", entry.display());
+            assert_eq!(fs::metadata(entry.join(file)).unwrap().permissions().mode() & 0o777, 0o755);
+        }
+    }
 }

@@ -7,6 +7,7 @@
 mod archive;
 mod binary;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,6 +27,10 @@ struct Options {
     /// The Amazon Linux that the function runs on: 2023 since Python 3.12, Node.js 20 and `provided.al2023`, 2 before.
     #[arg(long, value_name = "VERSION", default_value = "2023")]
     amazon_linux: AmazonLinux,
+
+    /// A script that the function's AWS_LAMBDA_EXEC_WRAPPER is to name; it becomes /opt/wrappers/NAME.
+    #[arg(long, value_name = "FILE")]
+    wrapper: Option<PathBuf>,
 
     /// The folder for the layer.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
@@ -75,7 +80,8 @@ fn run(options: &Options) -> Result<(), String> {
         binaries.push(binary);
     }
     let name = name(&options.binaries)?;
-    let layer = Layer::new(&name, binaries).map_err(|error| error.to_string())?;
+    let wrapper = options.wrapper.as_deref().map(read_script).transpose()?;
+    let layer = Layer::new(&name, binaries, wrapper).map_err(|error| error.to_string())?;
     let path = options.out.join(layer.file_name());
     let packed =
         layer.write(&path).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
@@ -107,6 +113,19 @@ fn check(path: &Path, binary: &Binary, amazon_linux: AmazonLinux) -> Result<(), 
         println!("{path}: needs {library} too, which Lambda may not have; a layer can bring it in lib/");
     }
     Ok(())
+}
+
+/// A script, which the kernel only starts when its first line says by what.
+fn read_script(path: &Path) -> Result<Vec<u8>, String> {
+    let script = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    if script.starts_with(b"#!") {
+        Ok(script)
+    } else {
+        Err(format!(
+            "{} is no script: it does not begin with `#!`, such as `#!/bin/sh`, so Lambda could not start it",
+            path.display()
+        ))
+    }
 }
 
 /// The file name, which has to be the same for both.
