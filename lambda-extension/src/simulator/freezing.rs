@@ -13,8 +13,9 @@ use super::core::Core;
 use super::guest::{Guest, Role};
 use super::settings::Freezing;
 
-/// How long a thawed process is looked at before it is given anything.
+/// How long a thawed process is looked at before it is given anything; longer, where it waits for a processor meanwhile.
 const WATCHED: Duration = Duration::from_millis(3);
+const WATCHED_AT_MOST: Duration = Duration::from_millis(60);
 /// Waking up for nothing was seen to take less than a tenth of this, in nanoseconds.
 const WAKING_UP: u64 = 1_000_000;
 
@@ -63,7 +64,15 @@ impl Core {
         };
         if !watched.is_empty() {
             self.lock().guests.iter().for_each(Guest::go_on);
-            tokio::time::sleep(WATCHED).await;
+            let thawed = Instant::now();
+            let wants_to_run = |pid| Activity::of(pid).is_some_and(|now| now.wants_to_run());
+            loop {
+                tokio::time::sleep(WATCHED).await;
+                let at_rest = !watched.iter().any(|(_, pid, _)| wants_to_run(*pid));
+                if at_rest || thawed.elapsed() >= WATCHED_AT_MOST {
+                    break;
+                }
+            }
             let mut inner = self.lock();
             for (name, pid, before) in watched {
                 let busy = Activity::of(pid).is_some_and(|now| now.is_work_since(&before));
@@ -98,6 +107,8 @@ struct Activity {
 struct Thread {
     running_ns: u64,
     waits: u64,
+    /// It runs, or would if there was a processor for it.
+    runnable: bool,
 }
 
 impl Activity {
@@ -114,11 +125,16 @@ impl Activity {
                 continue;
             };
             let running_ns = running.split_whitespace().next()?.parse().ok()?;
-            let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-            let thread = Thread { running_ns, waits: waits.trim().parse().ok()? };
+            let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+            let waits = field("voluntary_ctxt_switches:")?.parse().ok()?;
+            let thread = Thread { running_ns, waits, runnable: field("State:")?.starts_with('R') };
             threads.insert(path.file_name()?.to_string_lossy().into_owned(), thread);
         }
         Some(Self { threads })
+    }
+
+    fn wants_to_run(&self) -> bool {
+        self.threads.values().any(|thread| thread.runnable)
     }
 
     /// Whether more was done than waking up and waiting again.
@@ -143,7 +159,7 @@ mod tests {
 
     fn activity(threads: &[(&str, u64, u64)]) -> Activity {
         let thread = |(name, running_ns, waits): &(&str, u64, u64)| {
-            ((*name).to_owned(), Thread { running_ns: *running_ns, waits: *waits })
+            ((*name).to_owned(), Thread { running_ns: *running_ns, waits: *waits, runnable: false })
         };
         Activity { threads: threads.iter().map(thread).collect() }
     }

@@ -117,6 +117,7 @@ impl Received {
                 Answer::accepted()
             }
             Route::Credentials => self.credentials(),
+            // The last two are nobody's without a request id, and have been answered above with one.
             Route::Ping | Route::RuntimeResponse | Route::RuntimeError => {
                 Answer::new(200, "text/plain; charset=utf-8", "pong")
             }
