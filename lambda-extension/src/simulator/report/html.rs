@@ -229,7 +229,6 @@ fn invocations(report: &Report) -> Markup {
             }
             (bar(if one.status == Status::Success { "fn" } else { "fail" }, scale.x(begin), y + 2.0, scale.width(begin, done), &tip(one)))
             @let held = one.longest_hold();
-            (failure(one, &scale, done + held, y))
             @if !held.is_zero() {
                 (bar("held", scale.x(done), y + 2.0, scale.width(done, done + held), &format!("held {} beyond the function", ms(held))))
             }
@@ -238,6 +237,7 @@ fn invocations(report: &Report) -> Markup {
                     line.mark x1=(scale.x(begin + asked)) x2=(scale.x(begin + asked)) y1=(y) y2=(y + ROW - 4.0) { title { (asking.extension) " asked for the next event after " (ms(asked)) } }
                 }
             }
+            (failure(one, scale.x(begin), scale.x(done + held), y))
         }
     };
     html! {
@@ -254,14 +254,13 @@ fn invocations(report: &Report) -> Markup {
     }
 }
 
-/// Why an invocation failed: on its bars where they are long, otherwise behind them.
-fn failure(one: &InvocationReport, scale: &Scale, end: Duration, y: f64) -> Markup {
+/// Why an invocation failed: on its bar where that is long, otherwise behind it.
+fn failure(one: &InvocationReport, begin: f64, end: f64, y: f64) -> Markup {
     let Some(error) = one.error_type.as_deref().or((one.status == Status::Timeout).then_some("timeout"))
     else {
         return html! {};
     };
-    let (begin, end) = (scale.x(Duration::ZERO), scale.x(end));
-    let (class, x) = if end > WIDTH / 2.0 { ("on", begin + 6.0) } else { ("bad", end + 6.0) };
+    let (class, x) = if end - begin > WIDTH / 4.0 { ("on", begin + 6.0) } else { ("bad", end + 6.0) };
     html! { text class=(class) x=(format!("{x:.1}")) y=(y + ROW - 8.5) { (error) } }
 }
 

@@ -122,9 +122,9 @@ fn bar(one: &InvocationReport, longest: Duration) -> String {
             (duration.as_secs_f64() / longest.as_secs_f64() * BAR as f64).round() as usize
         }
     };
-    let init = cells(one.repeated_init.unwrap_or_default());
-    let runtime = cells(one.runtime.unwrap_or(one.duration)).max(1);
-    format!("{}{}{}", "▒".repeat(init), "█".repeat(runtime), "░".repeat(cells(one.longest_hold())))
+    let init = one.repeated_init.unwrap_or_default();
+    let runtime = cells(one.runtime.unwrap_or(one.duration.saturating_sub(init))).max(1);
+    format!("{}{}{}", "▒".repeat(cells(init)), "█".repeat(runtime), "░".repeat(cells(one.longest_hold())))
 }
 
 fn write_shutdown(f: &mut fmt::Formatter<'_>, shutdown: &ShutdownReport) -> fmt::Result {
