@@ -17,9 +17,14 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// A function called `main` is a constructor, unless it says literally that it returns `Result<(), …>`.
+    /// A function called `main` is a constructor, unless it says literally that it returns `Result<(), …>`, or that it takes an event
+    /// where what it returns has a name of its own.
     pub(crate) fn of(function: &Input) -> Self {
-        if function.is_main() && function.output().is_some() && !function.success().is_some_and(is_unit) {
+        let returns_extension = match function.success() {
+            Some(success) => !is_unit(success),
+            None => function.output().is_some() && !takes_an_event(function),
+        };
+        if function.is_main() && returns_extension {
             Self::Constructor { takes_registration: function.arguments().next().is_some() }
         } else {
             Self::Handler
@@ -107,7 +112,7 @@ fn check_arguments(function: &Input, form: Form, mistakes: &mut Mistakes) {
     }
     if let Some(argument) = function.arguments().next() {
         check_argument_type(&argument.ty, mistakes);
-    } else if form == Form::Handler && function.output().is_some() && !names_an_extension(function) {
+    } else if form == Form::Handler && function.output().is_some() && !returns_an_extension(function) {
         // Without a return type it is not known which form was meant, and a constructor by another name needs
         // no event.
         let fix = if function.is_main() {
@@ -146,7 +151,7 @@ fn check_output(function: &Input, form: Form, mistakes: &mut Mistakes) {
         Form::Constructor { .. } if matches!(output, Type::ImplTrait(_)) => {
             mistakes.add(output, "a constructor can fail; write `Result<impl Extension, Error>`");
         }
-        Form::Handler if names_an_extension(function) => {
+        Form::Handler if returns_an_extension(function) => {
             mistakes.add(
                 &function.sig.ident,
                 "what returns an extension is a constructor, and is called `main`; rename this function",
@@ -159,9 +164,22 @@ fn check_output(function: &Input, form: Form, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether a function returns `Result<impl …, …>`, as a constructor does, whatever its name.
-fn names_an_extension(function: &Input) -> bool {
-    matches!(function.success(), Some(Type::ImplTrait(_)))
+/// Whether a function says that it takes one of the types that a handler can take.
+fn takes_an_event(function: &Input) -> bool {
+    let Some(Type::Path(ty)) = function.arguments().next().map(|argument| &*argument.ty) else {
+        return false;
+    };
+    let name = ty.path.segments.last().map(|segment| segment.ident.to_string());
+    matches!(name.as_deref(), Some("NextEvent" | "InvokeEvent" | "ShutdownEvent" | "Batch"))
+}
+
+/// Whether a function takes no event and says that it returns `Result<…, …>` of something, as a constructor does, whatever its name.
+fn returns_an_extension(function: &Input) -> bool {
+    match function.success() {
+        Some(Type::ImplTrait(_)) => true,
+        Some(success) => !is_unit(success) && function.arguments().next().is_none(),
+        None => false,
+    }
 }
 
 fn path_text(path: &Path) -> String {
@@ -205,6 +223,7 @@ mod tests {
             "async fn main(event: NextEvent) -> anyhow::Result<()> {}",
             "pub async fn log(mut event: lambda_extension::InvokeEvent) -> std::io::Result<()> {}",
             "async fn log(_: ShutdownEvent) -> Outcome {}",
+            "async fn main(event: lambda_extension::telemetry::Batch) -> Outcome {}",
             "async fn log(InvokeEvent { request_id, .. }: InvokeEvent) -> Result<(), String> {}",
             "async fn log(#[allow(unused)] event: NextEvent) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {}",
         ] {
@@ -313,7 +332,10 @@ mod tests {
             "impl Extension",
             "write `Result<impl Extension, Error>`",
         );
-        assert_mistake("async fn make() -> Result<impl Extension, Error> {}", "make", "rename this function");
+        for success in ["impl Extension", "Shipper"] {
+            let function = format!("async fn make() -> Result<{success}, Error> {{}}");
+            assert_mistake(&function, "make", "is called `main`; rename this function");
+        }
     }
 
     #[test]

@@ -36,11 +36,18 @@ impl Clock {
     /// `instant` in milliseconds since the Unix epoch, 0 if there is none.
     pub(crate) fn epoch_ms(self, instant: Option<Instant>) -> u64 {
         let Some(instant) = instant else { return 0 };
-        self.now_ms() + instant.saturating_duration_since(Instant::now()).as_millis() as u64
+        let left = instant.saturating_duration_since(Instant::now()).as_millis();
+        // An instant may be as far away as whoever configures a bound likes.
+        self.now_ms().saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
     }
 }
 
-/// A time as Lambda's API writes it; `None` before the Unix epoch.
+/// A time as telemetry writes it.
+pub(crate) fn timestamp(time: &str) -> Option<SystemTime> {
+    humantime::parse_rfc3339(time).ok()
+}
+
+/// A time as the Extensions API writes it; `None` before the Unix epoch.
 pub(crate) fn since_epoch_ms(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_millis() as u64)
 }
@@ -81,11 +88,11 @@ impl Deadline {
 }
 
 /// The bound of a hook, as the hook is told of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bound {
     /// 0 where there is none.
     pub(crate) deadline_ms: u64,
-    read: Deadline,
+    pub(crate) read: Deadline,
 }
 
 impl Bound {
@@ -93,44 +100,44 @@ impl Bound {
     pub(crate) fn at(instant: Option<Instant>, clock: Clock) -> Self {
         Self { deadline_ms: clock.epoch_ms(instant), read: Deadline::received(clock) }
     }
-
-    pub(crate) fn time(self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    pub(crate) fn remaining(self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
 
-/// The methods of an event that carries the bound of its hook in a field `bound`.
-macro_rules! bounded {
-    ($event:ty) => {
+/// The methods of an event that has its deadline in the fields `deadline_ms` and `read`: when what happens, and where that is `None`.
+macro_rules! deadline_methods {
+    ($event:ty, $when:literal, $none:literal) => {
         impl $event {
             /// The same event with this deadline, in milliseconds since the Unix epoch: for a unit test of a hook.
             #[must_use]
             pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-                self.bound.deadline_ms = deadline_ms;
+                self.deadline_ms = deadline_ms;
                 self
             }
 
-            pub(crate) fn within(mut self, bound: $crate::clock::Bound) -> Self {
-                self.bound = bound;
-                self
-            }
-
-            /// When the framework drops a hook that still runs; `None` where nothing bounds it.
+            #[doc = concat!("When ", $when, "; `None` where ", $none, ".")]
             #[must_use]
             pub fn deadline(&self) -> Option<std::time::SystemTime> {
-                self.bound.time()
+                self.read.time(self.deadline_ms)
             }
 
-            /// How long until the framework drops a hook that still runs; `None` where nothing bounds it.
+            #[doc = concat!("How long until ", $when, ", zero once that time has come; `None` where ", $none, ".")]
             #[must_use]
             pub fn remaining(&self) -> Option<std::time::Duration> {
-                self.bound.remaining()
+                self.read.remaining(self.deadline_ms)
             }
         }
     };
 }
-pub(crate) use bounded;
+pub(crate) use deadline_methods;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_at_the_end_of_time_is_a_bound() {
+        // So many seconds that their milliseconds, as 64 bits hold them, are a thousand short of none.
+        let for_ever = Instant::now() + Duration::from_secs((1 << 62) - 1);
+        let bound = Bound::at(Some(for_ever), Clock::System);
+        assert!(bound.read.remaining(bound.deadline_ms) > Some(Duration::from_secs(1 << 32)), "{bound:?}");
+    }
+}

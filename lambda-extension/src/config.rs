@@ -19,10 +19,7 @@ use crate::{
     flush::FlushStrategy,
     handle::Handle,
     say,
-    telemetry::{
-        Subscription,
-        stream::{Stream, Terms},
-    },
+    telemetry::Subscription,
 };
 
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -202,6 +199,22 @@ impl Config {
         self
     }
 
+    /// The name the extension registers under, for what is to be found by it: a file for the function, a field of a log.
+    ///
+    /// ```
+    /// use lambda_extension::Config;
+    ///
+    /// # fn main() -> Result<(), lambda_extension::ExtensionError> {
+    /// let config = Config::new("127.0.0.1:9001")?.name("my-extension");
+    /// assert_eq!(config.extension_name(), "my-extension");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn extension_name(&self) -> &str {
+        &self.name
+    }
+
     /// The events to register for, instead of what the type of extension asks for. None at all is legal: such an
     /// extension lives until Lambda kills it.
     pub fn events(mut self, events: impl IntoIterator<Item = EventType>) -> Self {
@@ -274,9 +287,11 @@ impl Config {
 
     /// Says what cannot work, before anything is asked of Lambda.
     pub(crate) fn validate(&self) -> Result<(), ExtensionError> {
-        if self.name.is_empty() || self.name.contains('/') {
+        let fits_into_a_header = self.name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        if self.name.trim().is_empty() || self.name.contains('/') || !fits_into_a_header {
             return Err(ExtensionError::config(format!(
-                "`{}` is no name for an extension: it is that of a file in /opt/extensions, without the folder",
+                "{:?} is no name for an extension: it is that of a file in /opt/extensions, without the folder and in printable \
+                 ASCII; rename the file, or set `Config::name` or LAMBDA_EXTENSION_NAME",
                 self.name
             )));
         }
@@ -298,27 +313,6 @@ impl Config {
             Some(_) => FlushStrategy::Adaptive,
             None => FlushStrategy::End,
         })
-    }
-
-    /// Opens the stream of telemetry, if it is wanted. Where that fails, the extension goes without, unless failures are to
-    /// end it.
-    pub(crate) async fn open_stream(
-        &self,
-        registered: &[EventType],
-        handle: &Handle,
-    ) -> Result<Option<Stream>, ExtensionError> {
-        let Some(subscription) = &self.telemetry else { return Ok(None) };
-        let at_end = matches!(self.flush_strategy(registered), FlushStrategy::End | FlushStrategy::Adaptive);
-        let terms = Terms {
-            name: &self.name,
-            gated: at_end && !self.is_managed() && registered.contains(&EventType::Invoke),
-            managed: self.is_managed(),
-            loopback: self.loopback,
-        };
-        match (subscription.open)(subscription, terms, handle.clone()).await {
-            Ok(stream) => Ok(Some(stream)),
-            Err(error) => self.without_telemetry(error, handle),
-        }
     }
 
     /// Goes on without telemetry because of this error, if the policy is to go on.
@@ -411,6 +405,17 @@ mod tests {
         assert_eq!(config(&[api, (NAME, "")], "/opt/extensions/my-ext").unwrap().name, "my-ext");
         let error = config(&[api], "..").unwrap_err().to_string();
         assert!(error.contains("LAMBDA_EXTENSION_NAME"), "{error}");
+    }
+
+    /// It goes into a header, which the call for the registration would otherwise fail to make, and say nothing of the name.
+    #[test]
+    fn a_name_that_cannot_be_registered_is_refused_as_such() {
+        let config = Config::new("127.0.0.1:9001").unwrap();
+        for name in ["", " ", "/opt/extensions/my-ext", "my-\next", "café"] {
+            let error = config.clone().name(name).validate().unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?} is no name")), "{error}");
+        }
+        assert!(config.name("my ext.sh").validate().is_ok());
     }
 
     #[test]

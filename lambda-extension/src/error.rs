@@ -57,7 +57,7 @@ pub enum ExtensionError {
     },
 
     /// Lambda did not take the report of an error.
-    #[error("cannot report an error to Lambda")]
+    #[error("cannot report an error to Lambda{}", report_hint(.source))]
     Report {
         /// What happened.
         source: ApiError,
@@ -135,8 +135,8 @@ pub enum ApiError {
         reason: String,
     },
 
-    /// The connection broke before the whole answer was there.
-    #[error("the connection to {url} broke: {reason}")]
+    /// There was no answer, or not the whole of one.
+    #[error("no answer from {url}: {reason}")]
     Broken {
         /// What was asked for.
         url: String,
@@ -214,6 +214,15 @@ fn poll_hint(source: &ApiError) -> &'static str {
     }
 }
 
+/// What has usually gone before a refused report.
+fn report_hint(source: &ApiError) -> &'static str {
+    if source.is("Extension.InvalidExtensionState") {
+        ": `init_error` is for before the first `next_event`, `exit_error` for afterwards"
+    } else {
+        ""
+    }
+}
+
 /// What to do about a refused registration, where the refusal has a usual cause.
 fn registration_hint(source: &ApiError) -> &'static str {
     if source.says("ShutdownEventNotSupportedForInternalExtension") {
@@ -226,6 +235,8 @@ fn registration_hint(source: &ApiError) -> &'static str {
         ": a function can have ten extensions, internal ones included; remove one"
     } else if source.says("already registered") {
         ": a process registers once, and an internal extension needs a name that no other has"
+    } else if matches!(source, ApiError::Connect { .. }) {
+        ": nobody listens there; where an emulator is to answer, start it first and set AWS_LAMBDA_RUNTIME_API to its address"
     } else {
         ""
     }
@@ -383,6 +394,16 @@ mod tests {
         for (error, cure) in [
             (register(refused("Extension.InvalidExtensionState", already)), "a name that no other has"),
             (register(refused("Extension.TooManyExtensions", "Extension limit (10) reached")), "remove one"),
+            (
+                register(ApiError::Connect { address: "127.0.0.1:9".into(), reason: "refused".into() }),
+                "set AWS_LAMBDA_RUNTIME_API",
+            ),
+            (
+                ExtensionError::Report {
+                    source: refused("Extension.InvalidExtensionState", "Ready to InitError"),
+                },
+                "`exit_error` for afterwards",
+            ),
             (port_taken, "leave `Subscription::port` out"),
             (
                 ExtensionError::Subscribe {

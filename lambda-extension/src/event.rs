@@ -4,10 +4,7 @@
 //! [`FlushEvent`] and [`RestoreEvent`] are the framework's own. The shapes on the wire are those of the
 //! Extensions API `2020-01-01` ("Lambda Extensions API" in the AWS Lambda Developer Guide).
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -15,7 +12,7 @@ use serde::{
 };
 
 use crate::{
-    clock::{Bound, Deadline, bounded},
+    clock::{Bound, Deadline, deadline_methods},
     id::{FunctionArn, RequestId},
 };
 
@@ -116,13 +113,6 @@ impl InvokeEvent {
         }
     }
 
-    /// The same event with this deadline, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-        self.deadline_ms = deadline_ms;
-        self
-    }
-
     /// The same event for this function.
     #[must_use]
     pub fn with_invoked_function_arn(mut self, arn: impl Into<FunctionArn>) -> Self {
@@ -136,19 +126,13 @@ impl InvokeEvent {
         self.tracing = Some(tracing);
         self
     }
-
-    /// When the function times out. `None` where that is unknown: emulators send 0 or a time long past.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until the function times out, zero once that time has come, `None` where it is unknown.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
+
+deadline_methods!(
+    InvokeEvent,
+    "the function times out",
+    "that is unknown, since emulators send 0 or a time long past"
+);
 
 impl fmt::Display for InvokeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,26 +173,13 @@ impl ShutdownEvent {
     pub fn new(shutdown_reason: ShutdownReason) -> Self {
         Self { shutdown_reason, deadline_ms: 0, read: Deadline::default() }
     }
-
-    /// The same event with this deadline, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
-        self.deadline_ms = deadline_ms;
-        self
-    }
-
-    /// When Lambda kills the extension. `None` where that is unknown: emulators send 0 or a time long past.
-    #[must_use]
-    pub fn deadline(&self) -> Option<SystemTime> {
-        self.read.time(self.deadline_ms)
-    }
-
-    /// How long until Lambda kills the extension, zero once that time has come, `None` where it is unknown.
-    #[must_use]
-    pub fn remaining(&self) -> Option<Duration> {
-        self.read.remaining(self.deadline_ms)
-    }
 }
+
+deadline_methods!(
+    ShutdownEvent,
+    "Lambda kills the extension",
+    "that is unknown, since emulators send 0 or a time long past"
+);
 
 impl fmt::Display for ShutdownEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -396,14 +367,19 @@ pub struct FlushEvent {
     pub reason: FlushReason,
     /// The invocation that holds the environment, if one does.
     pub request_id: Option<RequestId>,
-    bound: Bound,
+    deadline_ms: u64,
+    read: Deadline,
 }
 
 impl FlushEvent {
     /// An event for a unit test of a hook, without a deadline.
     #[must_use]
     pub fn new(reason: FlushReason) -> Self {
-        Self { reason, request_id: None, bound: Bound::default() }
+        Self::within(Bound::default(), reason, None)
+    }
+
+    pub(crate) fn within(bound: Bound, reason: FlushReason, request_id: Option<RequestId>) -> Self {
+        Self { reason, request_id, deadline_ms: bound.deadline_ms, read: bound.read }
     }
 
     /// The same event within this invocation.
@@ -414,7 +390,7 @@ impl FlushEvent {
     }
 }
 
-bounded!(FlushEvent);
+deadline_methods!(FlushEvent, "the framework drops a hook that still runs", "nothing bounds it");
 
 /// The environment was restored from a SnapStart snapshot: connections, credentials, random seeds and whatever
 /// else was made before are stale, and shared with every other environment restored from the same snapshot.
@@ -423,7 +399,8 @@ bounded!(FlushEvent);
 pub struct RestoreEvent {
     /// The log stream of the restored environment, where `platform.restoreStart` has come and says so.
     pub instance_id: Option<String>,
-    bound: Bound,
+    deadline_ms: u64,
+    read: Deadline,
 }
 
 impl RestoreEvent {
@@ -431,6 +408,10 @@ impl RestoreEvent {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(crate) fn within(bound: Bound, instance_id: Option<String>) -> Self {
+        Self { instance_id, deadline_ms: bound.deadline_ms, read: bound.read }
     }
 
     /// The same event in the environment with this log stream.
@@ -441,7 +422,7 @@ impl RestoreEvent {
     }
 }
 
-bounded!(RestoreEvent);
+deadline_methods!(RestoreEvent, "the framework drops a hook that still runs", "nothing bounds it");
 
 /// Reads a number of milliseconds in whatever way it is written. A negative one, or none at all, becomes 0, which
 /// is how emulators say that they do not know: a strange deadline must not cost the event.

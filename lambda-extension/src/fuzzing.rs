@@ -9,7 +9,7 @@ use hyper::{
 };
 
 use crate::{
-    client::{Answer, Subscribed, Url},
+    answer::{Answer, Subscribed, Url},
     clock::{Clock, Deadline},
     config::Config,
     error::{ApiError, ExtensionError},

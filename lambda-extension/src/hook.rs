@@ -70,7 +70,12 @@ impl<T, F: Future<Output = Result<T, Error>>> Future for Contained<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(future) = &mut self.future else { return Poll::Pending };
-        let outcome = match contain(|| future.as_mut().poll(context)) {
+        let polled = contain(|| future.as_mut().poll(context));
+        if let Some(caught) = LAST_PANIC.take() {
+            // Nobody else tells of it: no error comes of it, and the process's own panic hook was not called.
+            say::error(format_args!("a hook caught a panic itself: {caught}"));
+        }
+        let outcome = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result.map_err(fit_to_tell),
             Err(panic) => Err(panic),
@@ -166,6 +171,14 @@ fn panicked(payload: &(dyn Any + Send), location: Option<String>) -> HookError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{
+        Event, Metadata, Subscriber,
+        field::Field,
+        span::{Attributes, Id, Record},
+    };
+
     use super::*;
 
     struct PanicsOnDrop;
@@ -206,6 +219,43 @@ mod tests {
         let mut context = Context::from_waker(std::task::Waker::noop());
         assert!(Pin::new(&mut running).poll(&mut context).is_pending());
         drop(running);
+    }
+
+    /// What is said while this is the subscriber.
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<String>>);
+    impl Subscriber for Said {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut |_: &Field, value: &dyn std::fmt::Debug| {
+                *self.0.lock().unwrap() += &format!("{value:?}\n");
+            });
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test]
+    async fn a_panic_that_the_hook_catches_itself_is_told_and_is_no_failure() {
+        let said = Said::default();
+        let _here = tracing::subscriber::set_default(said.clone());
+        let result = Contained::new(async {
+            assert!(panic::catch_unwind(|| panic!("a bad line")).is_err());
+            Ok(())
+        });
+        assert!(result.await.is_ok());
+        let said = said.0.lock().unwrap().clone();
+        assert!(
+            said.contains("caught a panic itself: it panicked at ") && said.contains("a bad line"),
+            "{said}"
+        );
     }
 
     #[tokio::test]

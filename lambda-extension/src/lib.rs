@@ -76,6 +76,7 @@
 #[path = "private.rs"]
 #[allow(missing_docs)]
 pub mod __private;
+mod answer;
 pub mod client;
 mod clock;
 mod config;

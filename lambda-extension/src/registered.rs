@@ -3,11 +3,14 @@
 use crate::{
     config::{Config, Initialization},
     error::{Error, ExtensionError},
+    event::EventType,
     extension::Extension,
+    flush::FlushStrategy,
     handle::Handle,
     registration::Registration,
     runtime::{self, Parts},
     say,
+    telemetry::stream::{Stream, Terms},
 };
 
 /// An extension that Lambda has registered, and that must now be run: Lambda waits for it to ask for its first event.
@@ -65,7 +68,7 @@ impl Registered {
         let mut events = config.registered_events();
         let handle = Handle::default();
         // Before registering: Lambda may start the function at once, and everybody's time is short from then on.
-        let stream = config.open_stream(&events, &handle).await?;
+        let stream = open_stream(&config, &events, &handle).await?;
         let registration = match config.client.register(&config.name, &events).await {
             Err(ExtensionError::Register { source, .. }) if config.may_ask_for_less(&events, &source) => {
                 say::warn(format_args!("Lambda refuses INVOKE, as Managed Instances do ({source}); registering without it, so `on_invoke` is not called"));
@@ -78,7 +81,7 @@ impl Registered {
         .with_handle(handle);
         Ok(Self {
             registration: registration.clone(),
-            parts: Some(Parts { config, events, registration, stream }),
+            parts: Some(Parts { config, events, registration, stream: Ok(stream) }),
         })
     }
 
@@ -97,7 +100,7 @@ impl Registered {
     /// [`ExtensionError::NextEvent`] when the poll breaks, and under [`ErrorPolicy::Exit`](crate::ErrorPolicy::Exit) whatever failed. It has been
     /// reported to Lambda already; the process should exit with another code than 0.
     pub async fn run<E: Extension>(self, extension: E) -> Result<(), ExtensionError> {
-        runtime::run(self.parts::<E>().await?, extension).await
+        runtime::run(self.parts::<E>().await, extension).await
     }
 
     /// Makes the extension and [runs](Self::run) it. `construct` may take its time: the function's runtime starts meanwhile. It
@@ -113,18 +116,38 @@ impl Registered {
         Fut: Future<Output = Result<E, Err>> + Send,
         Err: Into<Error>,
     {
-        runtime::run_with(self.parts::<E>().await?, construct).await
+        runtime::run_with(self.parts::<E>().await, construct).await
     }
 
     /// What there is to run an extension of this type with.
-    async fn parts<E: Extension>(mut self) -> Result<Parts, ExtensionError> {
+    async fn parts<E: Extension>(mut self) -> Parts {
         let mut parts = self.parts.take().expect("only this takes the parts, and it takes `self` too");
         let undecided = parts.config.telemetry.is_none();
         parts.config = parts.config.with_defaults::<E>();
         if undecided {
-            parts.stream = parts.config.open_stream(&parts.events, &parts.registration.handle()).await?;
+            parts.stream = open_stream(&parts.config, &parts.events, &parts.registration.handle()).await;
         }
-        Ok(parts)
+        parts
+    }
+}
+
+/// Opens the stream of telemetry, if it is wanted. Where that fails, the extension goes without, unless failures are to end it.
+async fn open_stream(
+    config: &Config,
+    events: &[EventType],
+    handle: &Handle,
+) -> Result<Option<Stream>, ExtensionError> {
+    let Some(subscription) = &config.telemetry else { return Ok(None) };
+    let at_end = matches!(config.flush_strategy(events), FlushStrategy::End | FlushStrategy::Adaptive);
+    let terms = Terms {
+        name: &config.name,
+        gated: at_end && !config.is_managed() && events.contains(&EventType::Invoke),
+        managed: config.is_managed(),
+        loopback: config.loopback,
+    };
+    match (subscription.open)(subscription, terms, handle.clone()).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => config.without_telemetry(error, handle),
     }
 }
 

@@ -38,8 +38,8 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) events: Vec<EventType>,
     pub(crate) registration: Registration,
-    /// Where telemetry comes in, if it is wanted and could be opened.
-    pub(crate) stream: Option<Stream>,
+    /// Where telemetry comes in, if it is wanted and could be opened; an error where that ends the extension.
+    pub(crate) stream: Result<Option<Stream>, ExtensionError>,
 }
 
 /// Runs a registered extension to its end, and reports to Lambda if it fails.
@@ -47,7 +47,7 @@ pub(crate) async fn run<E: Extension>(parts: Parts, extension: E) -> Result<(), 
     let (mut life, stream) = Life::begin(parts);
     life.extension = Some(extension);
     let result = async {
-        life.subscribe(stream).await?;
+        life.subscribe(stream?).await?;
         life.live().await
     };
     let result = result.await;
@@ -64,7 +64,7 @@ where
 {
     let (mut life, stream) = Life::begin(parts);
     let result = async {
-        life.subscribe(stream).await?;
+        life.subscribe(stream?).await?;
         life.construct(construct).await?;
         life.live().await
     };
@@ -90,7 +90,7 @@ struct Life<E> {
 }
 
 impl<E: Extension> Life<E> {
-    fn begin(parts: Parts) -> (Self, Option<Stream>) {
+    fn begin(parts: Parts) -> (Self, Result<Option<Stream>, ExtensionError>) {
         if cfg!(panic = "abort") {
             say::warn(format_args!(
                 "built with panic = \"abort\": a panic in a hook ends the process, and with it the function's invocation. \
@@ -119,7 +119,7 @@ impl<E: Extension> Life<E> {
         (life, stream)
     }
 
-    /// Reports a failure to Lambda: whatever it was, here and nowhere else.
+    /// Reports a failure to Lambda, whatever it was, and drops the extension: here and nowhere else.
     async fn end(&mut self, result: Result<(), ExtensionError>) -> Result<(), ExtensionError> {
         if let Err(error) = &result {
             self.report(error).await;
@@ -129,6 +129,7 @@ impl<E: Extension> Life<E> {
             }
             self.inbox.close();
         }
+        self.drop_extension();
         result
     }
 
@@ -142,7 +143,7 @@ impl<E: Extension> Life<E> {
         let subscribed = match half {
             None => subscribing.await,
             Some(half) => timeout_at(half, subscribing).await.unwrap_or_else(|_| {
-                let reason = format!("no answer within {} ms", started.elapsed().as_millis());
+                let reason = format!("none within {} ms", started.elapsed().as_millis());
                 Err(ExtensionError::Subscribe { source: self.inbox.client().broken(reason) })
             }),
         };
@@ -306,7 +307,6 @@ impl<E: Extension> Life<E> {
         let flushed = self.flush(FlushReason::Shutdown, None, Some(plan.flush(Instant::now()))).await;
         result = result.and(flushed);
         let ended = self.call(Call::Shutdown(event), Some(plan.end)).await.map(drop);
-        self.drop_extension();
         result.and(ended)
     }
 
@@ -344,8 +344,8 @@ impl<E: Extension> Life<E> {
         if !std::mem::take(&mut self.restore_pending) {
             return Ok(());
         }
-        let mut event = RestoreEvent::new().within(self.inbox.bound_of_hook(None));
-        event.instance_id = self.inbox.take_restored_instance();
+        let instance_id = self.inbox.take_restored_instance();
+        let event = RestoreEvent::within(self.inbox.bound_of_hook(None), instance_id);
         self.call(Call::Restore(event), None).await.map(drop)
     }
 
@@ -394,8 +394,7 @@ impl<E: Extension> Life<E> {
         request_id: Option<RequestId>,
         limit: Option<Instant>,
     ) -> Result<(), ExtensionError> {
-        let mut event = FlushEvent::new(reason).within(self.inbox.bound_of_hook(limit));
-        event.request_id = request_id;
+        let event = FlushEvent::within(self.inbox.bound_of_hook(limit), reason, request_id);
         let started = Instant::now();
         self.inbox.decision.flushed(started);
         if self.extension.is_none() {

@@ -3,7 +3,7 @@
 //! The emulator starts extensions and function when it is first invoked, and begins the shutdown on SIGTERM.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -18,7 +18,7 @@ use crate::extension::Extension;
 use crate::log::Log;
 use crate::process::Process;
 use crate::recorder::{Journal, Recorder};
-use crate::{BOUND, http, namespace, programs};
+use crate::{BOUND, free_addresses, http, namespace, programs};
 
 /// An emulator that is not started yet.
 #[derive(Debug)]
@@ -146,23 +146,6 @@ impl Builder {
     }
 }
 
-/// Two addresses that nobody uses and that no other emulator of this process was given.
-fn free_addresses() -> [SocketAddr; 2] {
-    static GIVEN: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
-    let mut given = GIVEN.lock().expect("nothing panics with this lock");
-    let mut free = || {
-        loop {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            let address = listener.local_addr().expect("a bound socket has an address");
-            if !given.contains(&address) {
-                given.push(address);
-                return address;
-            }
-        }
-    };
-    [free(), free()]
-}
-
 fn binary(arm64: bool) -> PathBuf {
     let architecture = if arm64 { "arm64" } else { "x86_64" };
     programs::workspace().join(format!("target/emulator/aws-lambda-rie-{architecture}"))
@@ -224,8 +207,7 @@ impl Emulator {
                 arm64,
             });
         };
-        assert!(std::env::var_os("REQUIRE_RIE").is_none_or(|value| value != "1"), "{missing}");
-        crate::skipped(missing);
+        crate::missing(missing, "REQUIRE_RIE");
         None
     }
 

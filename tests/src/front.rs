@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
-use crate::BOUND;
 use crate::http::Message;
+use crate::{BOUND, lock};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +139,4 @@ fn empty(status: u16) -> Message {
         headers: vec![("content-length".to_owned(), "0".to_owned())],
         body: Vec::new(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,13 +4,14 @@
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::http::Message;
+use crate::lock;
 
 /// One request, and what became of it.
 #[derive(Clone, Debug)]
@@ -130,10 +131,6 @@ fn relay(client: &TcpStream, upstream: SocketAddr, calls: &Mutex<Vec<Call>>) -> 
         response.write_to(&mut &*client)?;
     }
     Ok(())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Everything one extension has asked of the API. A restarted extension goes on in the same journal.

@@ -1,12 +1,12 @@
 //! The servers that the examples are tested against, each in a process of its own, on a port of its own.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use crate::programs;
+use crate::{free_addresses, missing, programs};
 
 /// A running server. Dropped, it is killed.
 pub struct Server {
@@ -90,12 +90,6 @@ impl Drop for Server {
     }
 }
 
-/// Two addresses that nobody listens on.
-fn free_addresses() -> [SocketAddr; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address"))
-}
-
 /// The first line of a server's output that has these words; `None` where the output ends before it. The rest is read too, or
 /// the server would be stuck with it.
 fn line_with(words: &str, output: impl Read + Send + 'static) -> Option<String> {
@@ -111,9 +105,6 @@ fn fetched(name: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    let missing = format!("{name} is not there: run tests/fetch-servers");
-    assert!(std::env::var_os("REQUIRE_SERVERS").is_none_or(|value| value != "1"), "{missing}");
-    // Not `eprintln`, which the test harness keeps to itself while a test passes.
-    let _ = writeln!(io::stderr(), "SKIPPED {}: {missing}", thread::current().name().unwrap_or_default());
+    missing(&format!("{name} is not there: run tests/fetch-servers"), "REQUIRE_SERVERS");
     None
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use lambda_extension::simulator::{Route, ShutdownReason, Simulator};
-use lambda_extension_tests::programs;
+use lambda_extension_tests::{missing, process::Process, programs, skipped};
 use scripted::Lambda;
 
 /// The system calls of every process that was started by these commands, in the order of their starts.
@@ -26,9 +26,8 @@ impl Trace {
             .args(["-o", "/dev/null", "true"])
             .status()
             .is_ok_and(|status| status.success());
-        assert!(works || std::env::var_os("REQUIRE_STRACE").is_none(), "strace does not work here");
         if !works {
-            eprintln!("skipped: strace does not work here");
+            missing("strace does not work here: install it, and allow it to trace", "REQUIRE_STRACE");
             return None;
         }
         Some(Self(tempfile::tempdir().expect("there is room for a directory")))
@@ -165,7 +164,8 @@ async fn a_life_fits_into_the_smallest_function() {
     let child = command.spawn().expect("util-linux is everywhere");
     lambda.asked(1).await;
     let pid = child.id();
-    let resident = status_kb(pid, "VmHWM:");
+    let resident = Process::of(pid.cast_signed()).status("VmHWM");
+    let resident: u64 = resident.trim_end_matches(" kB").parse().expect("a number");
     let time = processor_time(pid);
     println!("ready with {resident} kB of memory at most, after {time:?} of processor time");
     // Of 128 MB. A build for debugging is several times as large as a released one.
@@ -200,7 +200,7 @@ impl SmallestFunction {
             let made =
                 fs::create_dir(directory).or_else(|error| directory.is_dir().then_some(()).ok_or(error));
             if let Err(error) = made.and_then(|()| fs::write(directory.join(file), limit)) {
-                eprintln!("skipped: no control group here ({}: {error})", directory.display());
+                skipped(&format!("no control group can be made in {}: {error}", directory.display()));
                 return None;
             }
         }
@@ -240,12 +240,6 @@ async fn it_starts_in_no_time_on_a_fourteenth_of_a_core() {
     assert!(took < Duration::from_secs(2), "{took:?}");
     lambda.shutdown();
     assert!(ended(child).await.success());
-}
-
-fn status_kb(pid: u32, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// The time it was on a processor; other programs on the machine do not count.

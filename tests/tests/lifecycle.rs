@@ -1,12 +1,15 @@
-//! Which hooks are called, and in which order, in each kind of environment.
+//! Which hooks are called, and in which order, in each kind of environment; and the destructor, which is called last.
+
+mod scripted;
 
 use std::sync::{Arc, Mutex};
 
 use lambda_extension::simulator::{Builder, Function, InitializationType, ShutdownReason, Simulator};
 use lambda_extension::telemetry::{Batch, Category, Subscription};
 use lambda_extension::{
-    Error, Extension, FlushEvent, InvokeEvent, Registration, RestoreEvent, ShutdownEvent,
+    Error, ErrorPolicy, Extension, FlushEvent, InvokeEvent, Registration, RestoreEvent, ShutdownEvent,
 };
+use scripted::Lambda;
 
 /// Writes down which hooks are called; telemetry only once in a row.
 #[derive(Clone, Default)]
@@ -84,4 +87,28 @@ async fn managed_instances_tell_of_no_invocation() {
     assert!(!hooks.contains(&"invoke") && !hooks.contains(&"restore"), "{hooks:?}");
     assert!(hooks.contains(&"telemetry"), "{hooks:?}");
     assert_eq!(hooks[hooks.len() - 2..], ["flush", "shutdown"]);
+}
+
+#[tokio::test]
+async fn a_destructor_that_panics_changes_nothing_of_how_the_extension_ends() {
+    struct Spiteful {
+        fails: bool,
+    }
+    impl Extension for Spiteful {
+        async fn on_init(&mut self, _: &Registration) -> Result<(), Error> {
+            if self.fails { Err("as asked".into()) } else { Ok(()) }
+        }
+    }
+    impl Drop for Spiteful {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    for fails in [false, true] {
+        let lambda = Lambda::start().await;
+        lambda.shutdown();
+        let config = lambda.config().on_error(ErrorPolicy::Exit);
+        let ended = tokio::spawn(config.run(Spiteful { fails })).await.expect("no panic gets out");
+        assert_eq!(ended.is_err(), fails, "{ended:?}");
+    }
 }

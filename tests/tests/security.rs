@@ -5,31 +5,16 @@ mod scripted;
 
 use std::time::Duration;
 
-use lambda_extension::telemetry::{Category, Subscription};
-use scripted::{Running, head, line};
+use scripted::{Running, batch, head, line};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep},
 };
 
-async fn running() -> Running {
-    Running::start(Subscription::new([Category::Function])).await
-}
-
-fn batch(text: &str) -> String {
-    format!("[{}]", line(text))
-}
-
-/// Settles, and asserts how many batches were counted as lost.
-async fn lost(running: &mut Running, count: u64) {
-    running.settle().await;
-    assert_eq!(running.handle.metrics().dropped_batches, count);
-}
-
 /// Every byte comes in time, and the head never ends.
 #[tokio::test(start_paused = true)]
 async fn a_head_that_trickles_in_is_cut_off_after_ten_seconds() {
-    let mut running = running().await;
+    let mut running = Running::for_lines().await;
     let mut slow = running.connect().await;
     let mut other = running.connect().await;
     let began = Instant::now();
@@ -40,7 +25,7 @@ async fn a_head_that_trickles_in_is_cut_off_after_ten_seconds() {
     }
     let took = began.elapsed();
     assert!((10_000..12_000).contains(&took.as_millis()), "{took:?}");
-    lost(&mut running, 1).await;
+    running.assert_lost(1).await;
 }
 
 #[tokio::test]
@@ -50,19 +35,19 @@ async fn a_head_of_a_mebibyte_is_not_kept() {
         format!("POST /{} HTTP/1.1", "a".repeat(1 << 20)),
         "a: b\r\n".repeat(200_000),
     ] {
-        let mut running = running().await;
+        let mut running = Running::for_lines().await;
         let mut sender = running.connect().await;
         // The listener may close before it has read all of it.
         let _ = sender.stream.write_all(head.as_bytes()).await;
         sender.closed().await;
-        lost(&mut running, 1).await;
+        running.assert_lost(1).await;
     }
 }
 
 /// No length is announced, every chunk comes in time, and there is no last one.
 #[tokio::test(start_paused = true)]
 async fn a_chunked_body_without_an_end_is_cut_off_and_counted_once() {
-    let mut running = running().await;
+    let mut running = Running::for_lines().await;
     let mut endless = running.connect().await;
     let mut other = running.connect().await;
     let chunk = format!("{:x}\r\n{}\r\n", 64 << 10, "a".repeat(64 << 10));
@@ -79,12 +64,12 @@ async fn a_chunked_body_without_an_end_is_cut_off_and_counted_once() {
     assert!((10_000..12_000).contains(&took.as_millis()), "{took:?}");
     assert!(sent > 4 << 20, "more than a batch may have: {sent}");
     assert_eq!(other.post(&batch("afterwards")).await, 200);
-    lost(&mut running, 1).await;
+    running.assert_lost(1).await;
 }
 
 #[tokio::test]
 async fn batches_that_come_before_the_answers_are_all_answered_in_their_order() {
-    let mut running = running().await;
+    let mut running = Running::for_lines().await;
     let mut sender = running.connect().await;
     let texts: Vec<_> = (0..50).map(|number| format!("line {number}")).collect();
     let requests = texts.iter().map(|text| format!("{}{}", head(batch(text).len()), batch(text)));
@@ -93,13 +78,13 @@ async fn batches_that_come_before_the_answers_are_all_answered_in_their_order() 
         assert_eq!(sender.status().await, Some(200));
         assert_eq!(running.batch().await[0].raw(), line(text).as_bytes());
     }
-    lost(&mut running, 0).await;
+    running.assert_lost(0).await;
 }
 
 /// Each newcomer waits until one of the eight has been idle for a second, and then eight at a time get in.
 #[tokio::test(start_paused = true)]
 async fn two_hundred_silent_connections_keep_nobody_out() {
-    let mut running = running().await;
+    let mut running = Running::for_lines().await;
     let mut used = running.connect().await;
     assert_eq!(used.post(&batch("before")).await, 200);
     let mut silent = Vec::new();
@@ -110,7 +95,7 @@ async fn two_hundred_silent_connections_keep_nobody_out() {
     let began = Instant::now();
     assert_eq!(running.connect().await.post(&batch("over a new one")).await, 200);
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
-    lost(&mut running, 0).await;
+    running.assert_lost(0).await;
     // Those that had to make room were closed, not only forgotten.
     assert_eq!(silent[0].stream.read(&mut [0]).await.unwrap_or(0), 0);
 }
@@ -150,7 +135,7 @@ fn garbage(seed: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn garbage_from_a_thousand_connections_costs_at_most_itself() {
-    let mut running = running().await;
+    let mut running = Running::for_lines().await;
     for seed in 0..1_000 {
         let mut sender = running.connect().await;
         let _ = sender.stream.write_all(&garbage(seed)).await;
@@ -160,13 +145,13 @@ async fn garbage_from_a_thousand_connections_costs_at_most_itself() {
     let before = running.handle.metrics().dropped_batches;
     assert!(before <= 1_000, "{before}");
     assert_eq!(running.connect().await.post(&batch("afterwards")).await, 200);
-    lost(&mut running, before).await;
+    running.assert_lost(before).await;
 }
 
 /// Each event is kept as places in the body, which take more room than the event if that is one byte long.
 #[tokio::test]
 async fn batches_of_tiny_events_are_bounded_by_the_memory_they_take() {
-    let mut running = running().await;
+    let mut running = Running::for_lines().await;
     running.telemetry.forget_permits(usize::MAX >> 3);
     let mut sender = running.connect().await;
     assert_eq!(sender.post(&batch("the hook does not return from this")).await, 200);

@@ -13,18 +13,19 @@ use std::{
 
 use lambda_extension::simulator::{Function, FunctionCall, ShutdownReason, Simulator};
 use lambda_extension_tests::programs;
-use scripted::{Lambda, Sender, head, line};
+use scripted::{Lambda, MAX_BODY, Sender, batch, head, line};
 use serde_json::Value;
 
 /// What the extension's memory may grow by once it is warm, in kB.
 const GROWTH: u64 = 1_024;
 /// What it may be at its highest while more is sent than it takes: the queue has 4 MiB, and eight connections hold a batch each.
 const PEAK: u64 = 32 << 10;
-/// Bodies may be twice the 256 KiB that Lambda gathers, and 1 MiB more.
-const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
 
 fn setting(variable: &str, short: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(short)
+    let set = std::env::var(variable).ok();
+    set.map_or(short, |value| {
+        value.parse().unwrap_or_else(|_| panic!("{variable}={value} is no whole number"))
+    })
 }
 
 /// The file in which the extension tells how its books balance.
@@ -124,7 +125,7 @@ async fn flood(port: u16, seed: u64, until: Instant) -> Sent {
         }
     }
     // Once this is answered, what was broken off before has been noticed too.
-    assert_eq!(sender.post(&format!("[{}]", line("the last one"))).await, 200);
+    assert_eq!(sender.post(&batch("the last one")).await, 200);
     Sent { batches: sent.batches + 1, records: sent.records + 1, ..sent }
 }
 

@@ -127,7 +127,13 @@ fn check(name: &str, event: &Event<'_>) {
                 spans,
                 [("responseLatency", 12.35), ("responseDuration", 0.252), ("runtimeOverhead", 0.32)]
             );
-            assert_eq!(record.spans[0].start.as_deref(), Some("2026-07-28T19:02:11.803Z"));
+            let first = &record.spans[0];
+            assert_eq!(first.start.as_deref(), Some("2026-07-28T19:02:11.803Z"));
+            let began = first.timestamp().expect("it can be read");
+            assert_eq!(
+                event.timestamp().expect("it too").duration_since(began).expect("it is later").as_millis(),
+                13
+            );
         }
         ("logs_platform_runtime_done", Record::PlatformRuntimeDone(record)) => {
             assert_eq!(record.request_id.as_deref(), Some("6f7f0961-f834-4211-8a7a-f6fe80b88d56"));
@@ -302,6 +308,7 @@ fn a_strange_field_costs_only_itself() {
         let Record::PlatformRuntimeDone(done) = &event.record else { panic!("{record}: {:?}", event.record) };
         assert_eq!(done.request_id.as_deref(), requests, "{record}");
         assert_eq!(done.metrics.and_then(|metrics| metrics.duration_ms), ms, "{record}");
+        assert!(done.spans.iter().all(|span| span.timestamp().is_none()), "{record}");
     }
 }
 

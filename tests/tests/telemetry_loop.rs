@@ -8,7 +8,7 @@ use lambda_extension::{
     Error, Extension, FlushEvent, FlushReason, FlushStrategy, Registration,
     telemetry::{Category, Subscription},
 };
-use scripted::{Lambda, Running, Seen, Sender, line};
+use scripted::{Lambda, Running, Seen, Sender, line, runtime_done};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -23,12 +23,6 @@ async fn running(categories: &[Category], strategy: FlushStrategy) -> Running {
 
 fn extension_line(text: &str) -> String {
     json!([{ "time": "2026-07-28T19:02:11.900Z", "type": "extension", "record": text }]).to_string()
-}
-
-fn runtime_done(request_id: &str) -> String {
-    json!([{ "time": "2026-07-28T19:02:11.816Z", "type": "platform.runtimeDone",
-             "record": { "requestId": request_id, "status": "success" } }])
-    .to_string()
 }
 
 /// Delivers lines of an extension every 30 ms, and gives how many were handed on.
@@ -158,19 +152,6 @@ async fn a_platform_that_reports_no_end_holds_one_invocation_to_its_bound() {
     assert_eq!(metrics.missed_runtime_done, 1);
     // Only the first had no time left to flush in.
     assert_eq!((metrics.flushed, metrics.flushes_skipped), (9, 1));
-}
-
-#[tokio::test]
-async fn an_end_reported_before_its_invocation_is_not_waited_for() {
-    let mut running = running(&[Category::Function], FlushStrategy::End).await;
-    let mut sender = running.connect().await;
-    for number in 0..20 {
-        assert_eq!(sender.post(&runtime_done(&number.to_string())).await, 200);
-        running.lambda.invoke(&number.to_string(), MINUTE);
-        running.lambda.asked(number + 2).await;
-    }
-    let metrics = running.handle.metrics();
-    assert_eq!((metrics.flushed, metrics.missed_runtime_done), (20, 0));
 }
 
 #[tokio::test]

@@ -9,8 +9,7 @@ use lambda_extension::{
     FlushReason, FlushStrategy,
     telemetry::{Category, Subscription},
 };
-use scripted::{Lambda, Running, Seen, line};
-use serde_json::json;
+use scripted::{Lambda, Running, Seen, batch, line, runtime_done};
 use tokio::time::{Instant, sleep};
 
 const CAPACITY: usize = 4 << 20;
@@ -18,21 +17,15 @@ const BATCH: usize = 256 << 10;
 
 /// A batch of one event and of exactly 256 KiB.
 fn large(number: usize) -> String {
-    let shortest = format!("[{}]", line(&format!("{number:02}"))).len();
-    format!("[{}]", line(&format!("{number:02}{}", "a".repeat(BATCH - shortest))))
-}
-
-fn runtime_done(request_id: &str) -> String {
-    json!([{ "time": "2026-07-28T19:02:11.816Z", "type": "platform.runtimeDone",
-             "record": { "requestId": request_id, "status": "success" } }])
-    .to_string()
+    let shortest = batch(&format!("{number:02}")).len();
+    batch(&format!("{number:02}{}", "a".repeat(BATCH - shortest)))
 }
 
 async fn stuck() -> Running {
-    let mut running = Running::start(Subscription::new([Category::Function])).await;
+    let mut running = Running::for_lines().await;
     running.telemetry.forget_permits(usize::MAX >> 3);
     let mut sender = running.connect().await;
-    assert_eq!(sender.post(&format!("[{}]", line("the hook does not return from this"))).await, 200);
+    assert_eq!(sender.post(&batch("the hook does not return from this")).await, 200);
     running.batch().await;
     running
 }
@@ -133,7 +126,7 @@ async fn what_came_before_the_end_of_the_function_is_handed_on_before_the_flush(
         running.lambda.invoke(&request_id, Duration::from_secs(60));
         let mut sender = running.connect().await;
         let text = format!("line of {number}");
-        assert_eq!(sender.post(&format!("[{}]", line(&text))).await, 200);
+        assert_eq!(sender.post(&batch(&text)).await, 200);
         assert_eq!(sender.post(&runtime_done(&request_id)).await, 200);
         running.lambda.asked(number + 2).await;
         let mut handed_on = Vec::new();

@@ -2,10 +2,10 @@
 
 mod scripted;
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, sync::OnceLock, time::Duration};
 
 use lambda_extension::{
-    Config, ErrorPolicy, Extension, ExtensionError, FlushStrategy,
+    Config, Defaults, ErrorPolicy, Extension, ExtensionError, FlushStrategy,
     client::{Client, Subscribed},
     telemetry::{Buffering, Category, Protocol, Subscription},
 };
@@ -287,6 +287,27 @@ async fn a_port_that_was_asked_for_and_is_taken_ends_the_extension_only_under_ex
     assert_eq!(running.lambda.calls(SUBSCRIBE), [] as [Value; 0], "there is nothing to deliver to");
     running.lambda.invoke("1", Duration::from_secs(60));
     running.lambda.asked(2).await;
+}
+
+/// What the type of extension asks for is known only when it is run, and by then it is registered.
+#[tokio::test]
+async fn a_taken_port_that_the_type_asks_for_is_reported_to_lambda_under_exit() {
+    static TAKEN: OnceLock<TcpListener> = OnceLock::new();
+    struct Typed;
+    impl Extension for Typed {
+        fn defaults() -> Defaults {
+            let taken = TAKEN.get_or_init(|| TcpListener::bind("0.0.0.0:0").expect("a port is free"));
+            let port = taken.local_addr().expect("it is bound").port();
+            Defaults::default().telemetry(function().port(port))
+        }
+    }
+    let lambda = Lambda::start().await;
+    let registered = lambda.config().on_error(ErrorPolicy::Exit).register().await.expect("it is taken");
+    let error = registered.run(Typed).await.expect_err("the port is taken");
+    assert!(matches!(error, ExtensionError::Listen { .. }), "{error:?}");
+    let reports = lambda.calls("POST /2020-01-01/extension/init/error");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports[0]["errorType"], "Extension.ListenFailed");
 }
 
 #[tokio::test]

@@ -126,8 +126,7 @@ impl Invocations {
     pub(crate) fn parts(&self, request_id: &str, parts: &[Span<'_>]) -> Vec<SpanData> {
         let Some(invocation) = self.find(request_id) else { return Vec::new() };
         let part = |part: &Span<'_>| {
-            let start = humantime::parse_rfc3339(part.start.as_deref()?).ok()?;
-            let took = milliseconds(part.duration_ms?)?;
+            let (start, took) = (part.timestamp()?, milliseconds(part.duration_ms?)?);
             span(invocation, part.name.clone()?.into_owned(), start, start + took)
         };
         parts.iter().filter_map(part).collect()

@@ -16,17 +16,13 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
+    /// The place of the proxy with this name, which is its wrapper's too.
+    ///
     /// # Errors
     ///
-    /// Where this program has no name, or knows of no Lambda.
-    pub(crate) fn from_env() -> Result<Self, Error> {
+    /// Where the environment knows of no Lambda.
+    pub(crate) fn from_env(name: &str) -> Result<Self, Error> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        // The wrapper has the same name.
-        let name = variable("LAMBDA_EXTENSION_NAME").or_else(|| {
-            let program = PathBuf::from(env::args_os().next()?);
-            Some(program.file_name()?.to_str()?.to_owned())
-        });
-        let name = name.ok_or("argv[0] is no file name; set LAMBDA_EXTENSION_NAME to that of the wrapper")?;
         let folder = PathBuf::from(variable("RUNTIME_PROXY_DIR").unwrap_or_else(|| "/tmp".to_owned()));
         Ok(Self {
             address: folder.join(format!("{name}.address")),

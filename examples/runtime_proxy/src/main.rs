@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env()?;
     lambda_extension::logging::init();
     // Before registering, which is what Lambda waits for before it starts the runtime.
-    if let Err(error) = listen().await {
+    if let Err(error) = listen(config.extension_name()).await {
         error!("the function talks to Lambda without this proxy: {error}");
     }
     // An invocation is over when the runtime asks for the next one, and that goes through the proxy: there is nothing to wait
@@ -29,8 +29,8 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-async fn listen() -> Result<(), Error> {
-    let chain = Chain::from_env()?;
+async fn listen(name: &str) -> Result<(), Error> {
+    let chain = Chain::from_env(name)?;
     // Not to be found while nobody listens: a file may be left from the environment's life before a reset.
     chain.withdraw();
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;

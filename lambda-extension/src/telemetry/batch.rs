@@ -3,13 +3,13 @@
 use std::{borrow::Cow, sync::Arc};
 
 use crate::{
-    clock::{self, Bound, bounded},
+    clock::{self, Bound, Deadline, deadline_methods},
     flush::Ended,
     telemetry::{
         Category,
         correlation::Correlation,
         cut::Cut,
-        event::{self, Event},
+        event::Event,
         head::Head,
         lenient::FromRaw,
         mark::Mark,
@@ -48,7 +48,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Batch {
     contents: Arc<Contents>,
-    bound: Bound,
+    deadline_ms: u64,
+    read: Deadline,
 }
 
 /// The events that are for the extension, and to which invocation they belong.
@@ -109,7 +110,13 @@ impl Batch {
             kept += usize::from(passes);
             passes
         });
-        (Self { contents: Arc::new(Contents { cut, turns }), bound: Bound::default() }, signs)
+        let contents = Arc::new(Contents { cut, turns });
+        (Self { contents, deadline_ms: 0, read: Deadline::default() }, signs)
+    }
+
+    /// The same batch, for a hook with this bound.
+    pub(crate) fn within(self, bound: Bound) -> Self {
+        Self { deadline_ms: bound.deadline_ms, read: bound.read, ..self }
     }
 
     /// The events, one after another.
@@ -154,7 +161,7 @@ impl Batch {
     }
 }
 
-bounded!(Batch);
+deadline_methods!(Batch, "the framework drops a hook that still runs", "nothing bounds it");
 
 /// The events of a [`Batch`].
 #[derive(Clone, Debug)]
@@ -216,7 +223,7 @@ fn sign(head: Head<'_>, kind: &str, correlation: &mut Correlation) -> Option<Sig
             let request_id = PlatformRuntimeDone::from_raw(record)?.request_id?;
             let time = head.time();
             correlation.done(&request_id, &time);
-            let time_ms = event::timestamp(&time).and_then(clock::since_epoch_ms);
+            let time_ms = clock::timestamp(&time).and_then(clock::since_epoch_ms);
             Some(Sign::RuntimeDone(Ended { request_id: request_id.into_owned().into(), time_ms }))
         }
         "platform.initStart" => {

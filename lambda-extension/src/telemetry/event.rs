@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
+    clock::timestamp,
     id::RequestId,
     telemetry::{cut::Cut, record::Record},
 };
@@ -76,11 +77,6 @@ impl<'a> Event<'a> {
             invocation: self.invocation,
         }
     }
-}
-
-/// A time as Lambda writes it.
-pub(crate) fn timestamp(time: &str) -> Option<SystemTime> {
-    humantime::parse_rfc3339(time).ok()
 }
 
 impl Serialize for Event<'_> {

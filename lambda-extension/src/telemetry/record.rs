@@ -4,11 +4,12 @@
 //! Lambda Developer Guide) and of what AWS's emulator and production were seen to send besides. Durations are in
 //! milliseconds. Every field may be missing: older schemas, SnapStart and Managed Instances each leave some out.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::SystemTime};
 
 use serde::Deserialize;
 
 use crate::{
+    clock::timestamp,
     id::RequestId,
     telemetry::{
         Category,
@@ -223,6 +224,28 @@ record! {
         start: Option<Cow<'a, str>>,
         /// How long it took.
         duration_ms: Option<f64>,
+    }
+}
+
+impl Span<'_> {
+    /// [`start`](Self::start) as a time; `None` if that is missing, or cannot be read as one.
+    ///
+    /// ```
+    /// use lambda_extension::telemetry::{Batch, Record};
+    /// # let batch = Batch::from_json(r#"[{"time":"2026-07-28T19:02:11.816Z","type":"platform.runtimeDone","record":{"requestId":"1",
+    /// #   "spans":[{"name":"responseLatency","start":"2026-07-28T19:02:11.803Z","durationMs":12.5}]}}]"#);
+    ///
+    /// for event in batch.events() {
+    ///     let Record::PlatformRuntimeDone(done) = &event.record else { continue };
+    ///     for span in &done.spans {
+    ///         let before_the_end = event.timestamp().unwrap().duration_since(span.timestamp().unwrap()).unwrap();
+    ///         assert_eq!((span.name.as_deref(), before_the_end.as_millis()), (Some("responseLatency"), 13));
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn timestamp(&self) -> Option<SystemTime> {
+        timestamp(self.start.as_deref()?)
     }
 }
 

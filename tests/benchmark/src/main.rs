@@ -167,12 +167,12 @@ fn all(built: &Built, extent: Extent, builds: usize, write: bool) -> Result<()> 
 fn compare(built: &Built, extent: Extent, cost: BuildCost) -> Result<(String, String, BuildCost)> {
     let figures = compare::compare(built, extent)?;
     let targets = targets::targets(&figures, &cost);
-    let missed = targets.iter().filter(|target| Target::is_met(target) == Some(false)).count();
+    let promised: Vec<bool> = targets.iter().filter_map(Target::is_met).collect();
     let text = format!(
         "## Targets\n\n{}\n{} of {} promised figures are met.\n\n## A whole life\n\n{}\nThe same as ratios, pair by pair:\n\n{}\n## Telemetry\n\n{}",
         report::targets(&targets),
-        targets.iter().filter(|target| target.is_met().is_some()).count() - missed,
-        targets.iter().filter(|target| target.is_met().is_some()).count(),
+        promised.iter().filter(|met| **met).count(),
+        promised.len(),
         report::lives(&figures),
         report::ratios(&figures),
         report::telemetry(&figures),

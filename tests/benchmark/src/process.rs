@@ -71,23 +71,20 @@ impl Process {
     }
 
     pub(crate) fn footprint(&self) -> Result<Footprint> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(&path).with_context(|| path)?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse().ok()
-        };
-        Ok(Footprint {
-            peak_kib: field("VmHWM:").context("VmHWM")?,
-            threads: field("Threads:").context("Threads")?,
-        })
+        Ok(Footprint { peak_kib: self.status("VmHWM:")?, threads: self.status("Threads:")? })
     }
 
     /// What memory it has resident now, in KiB.
     pub(crate) fn resident_kib(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        Ok(line.split_whitespace().next().context("VmRSS")?.parse()?)
+        self.status("VmRSS:")
+    }
+
+    /// The number in this line of what the kernel says of it.
+    fn status(&self, field: &str) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("{path}: has it ended?"))?;
+        let number = status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
+        Ok(number.with_context(|| format!("no {field} in {path}"))?.parse()?)
     }
 
     /// Waits until it is gone. Kills it, as Lambda does, when that takes longer than `limit`.

@@ -14,28 +14,21 @@ use crate::{
 
 type OnRoute = fn(Route) -> Fault;
 
-/// What an answer can be instead of the right one.
+/// What Lambda can do instead of answering right.
 const ANSWERS: [(&str, OnRoute); 6] = [
-    ("403", |route| Fault::Status(route, 403)),
-    ("404", |route| Fault::Status(route, 404)),
-    ("500", |route| Fault::Status(route, 500)),
-    ("garbage", Fault::Garbage),
-    ("a truncated answer", Fault::Truncated),
-    ("a closed connection", Fault::Drop),
+    ("answers 403", |route| Fault::Status(route, 403)),
+    ("answers 404", |route| Fault::Status(route, 404)),
+    ("answers 500", |route| Fault::Status(route, 500)),
+    ("answers garbage", Fault::Garbage),
+    ("answers half", Fault::Truncated),
+    ("closes the connection", Fault::Drop),
 ];
 
 #[test]
 fn polls_that_are_refused_or_broken() {
     let mut table = Table::new("polls", Promise::Stated, 8);
     for (answer, fault) in ANSWERS {
-        table.fault(match answer {
-            "403" => "next answers 403",
-            "404" => "next answers 404",
-            "500" => "next answers 500",
-            "garbage" => "next answers garbage",
-            "a truncated answer" => "next answers half",
-            _ => "next closes the connection",
-        });
+        table.fault(format!("next {answer}"));
         table.seen(Init, Simulator, move || {
             Script::new(Init)
                 .with(|script| script.builder = script.builder.clone().fault(fault(Route::Next)))
@@ -58,14 +51,7 @@ fn registrations_that_are_refused() {
     const ONCE: &str = "An extension registers once, before all else.";
     let mut table = Table::new("registrations", Promise::Stated, 8);
     for (answer, fault) in ANSWERS {
-        table.fault(match answer {
-            "403" => "register answers 403",
-            "404" => "register answers 404",
-            "500" => "register answers 500",
-            "garbage" => "register answers garbage",
-            "a truncated answer" => "register answers half",
-            _ => "register closes the connection",
-        });
+        table.fault(format!("register {answer}"));
         table.seen(Init, Simulator, move || {
             let script = Script::new(Init);
             script.with(|script| script.builder = script.builder.clone().fault(fault(Route::Register))).live()
@@ -121,14 +107,7 @@ fn subscriptions_that_come_to_nothing() {
     const ONCE: &str = "An extension subscribes once, in init.";
     let mut table = Table::new("subscriptions", Promise::Answers, 8);
     for (answer, fault) in ANSWERS {
-        table.fault(match answer {
-            "403" => "the subscription answers 403",
-            "404" => "the subscription answers 404",
-            "500" => "the subscription answers 500",
-            "garbage" => "the subscription answers garbage",
-            "a truncated answer" => "the subscription answers half",
-            _ => "the subscription closes the connection",
-        });
+        table.fault(format!("the subscription {answer}"));
         table.seen(Init, Simulator, move || {
             let script = Script::new(Init);
             let outcome = script
@@ -136,7 +115,7 @@ fn subscriptions_that_come_to_nothing() {
                 .live();
             // Lambda took that subscription, and may have delivered something before the extension gave up on it.
             match answer {
-                "a truncated answer" | "a closed connection" => outcome.none_of_what_is_accepted(),
+                "answers half" | "closes the connection" => outcome.none_of_what_is_accepted(),
                 _ => outcome,
             }
         });

@@ -4,7 +4,7 @@
 use std::{
     future::{Future, ready},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,11 +14,12 @@ use lambda_extension::{
     simulator::{Builder, Fault, Function, Invocation, ShutdownReason, Simulator, Status},
     telemetry::{Batch, Category, Subscription},
 };
+use lambda_extension_tests::lock;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
     outcome::{Accounts, Outcome, counted},
-    scripted::{Sender, line},
+    scripted::{Sender, batch},
     table::{Phase, Phase::*},
 };
 
@@ -207,7 +208,7 @@ impl Script {
         match &self.disturb {
             Some(disturb) => books.add(disturb(port).await),
             None => {
-                if Sender::connect(port).await.post(&format!("[{}]", line(IDLE))).await == 200 {
+                if Sender::connect(port).await.post(&batch(IDLE)).await == 200 {
                     books.add((1, 0));
                 }
                 // Whatever the hook does with it, it does now.
@@ -360,8 +361,4 @@ pub fn word(invocation: &Invocation) -> String {
         (Status::Timeout, None) => "timeout".to_owned(),
         (status, None) => status.to_string(),
     }
-}
-
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

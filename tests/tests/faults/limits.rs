@@ -8,7 +8,7 @@ use lambda_extension_tests::process::Process;
 use crate::{
     listener::try_post,
     process::{Misbehaviour, emulated, simulated, simulated_while},
-    scripted::line,
+    scripted::batch,
     table::{Idle, Lambda::*, PHASES, Promise, Table},
 };
 
@@ -62,7 +62,7 @@ const MEMORY: &str = "128";
 /// Twice what the queue holds, at once.
 async fn flood(simulator: &LocalLambda, _: Process) -> u64 {
     let Some(port) = simulator.telemetry_port("misbehave") else { return 0 };
-    let batch = format!("[{}]", line(&"a".repeat(256 << 10)));
+    let batch = batch(&"a".repeat(256 << 10));
     let deliveries: Vec<_> = (0..32)
         .map(|_| {
             let batch = batch.clone();

@@ -6,12 +6,9 @@ use tokio::{io::AsyncWriteExt, time::sleep};
 
 use crate::{
     life::{Doing, Script},
-    scripted::{Sender, head, line},
+    scripted::{MAX_BODY, Sender, batch, head, line},
     table::{Lambda::*, PHASES, Promise, Table},
 };
-
-/// Bodies may be twice the 256 KiB that Lambda gathers, and 1 MiB more.
-const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
 
 /// A disturbance: the records it got accepted, and how many deliveries were lost whose records nobody can count.
 type Disturbance = fn(u16) -> Doing<(u64, u64)>;
@@ -24,7 +21,7 @@ const DISTURBANCES: [(&str, Disturbance); 12] = [
             slow.send(&head(100).as_bytes()[..10]).await;
             // Until it is cut off, or the listener is closed.
             tokio::spawn(async move { slow.closed().await });
-            (posts(port, &[format!("[{}]", line("meanwhile"))]).await, 1)
+            (posts(port, &[batch("meanwhile")]).await, 1)
         })
     }),
     ("broken HTTP", |port| {
@@ -46,7 +43,7 @@ const DISTURBANCES: [(&str, Disturbance); 12] = [
     }),
     ("a body that is too large", |port| {
         Box::pin(async move {
-            let body = format!("[{}]", line(&"a".repeat(MAX_BODY)));
+            let body = batch(&"a".repeat(MAX_BODY));
             let answered = Sender::connect(port).await.post(&body).await;
             assert_eq!(answered, 200, "or it would be delivered again, for ever");
             (0, 1)
@@ -56,7 +53,7 @@ const DISTURBANCES: [(&str, Disturbance); 12] = [
         Box::pin(async move {
             let mut sender = Sender::connect(port).await;
             sender.send(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await;
-            for chunk in format!("[{}]", line("in pieces")).as_bytes().chunks(7) {
+            for chunk in batch("in pieces").as_bytes().chunks(7) {
                 let chunk = String::from_utf8_lossy(chunk);
                 sender.send(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes()).await;
             }
@@ -96,7 +93,7 @@ const DISTURBANCES: [(&str, Disturbance); 12] = [
     }),
     ("the same batch twice", |port| {
         Box::pin(async move {
-            let batch = format!("[{}]", line("once more"));
+            let batch = batch("once more");
             (posts(port, &[batch.clone(), batch]).await, 0)
         })
     }),
@@ -128,7 +125,7 @@ async fn posts(port: u16, batches: &[String]) -> u64 {
 async fn flood(port: u16) -> (u64, u64) {
     const CONNECTIONS: usize = 12;
     const BATCHES: usize = 4;
-    let batch = format!("[{}]", line(&"a".repeat(256 << 10)));
+    let batch = batch(&"a".repeat(256 << 10));
     let senders: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
             let batch = batch.clone();

@@ -11,6 +11,7 @@ use lambda_extension::{
     simulator::{Function, ShutdownReason, Simulator as Lambda},
     telemetry::{Batch, Category, Subscription},
 };
+use lambda_extension_tests::lock;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -18,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    life::{NAME, lock, word},
+    life::{NAME, word},
     outcome::{Accounts, Outcome, counted},
     table::{Flush, Idle, Init, Invoke, Lambda::*, Phase, Promise, Shutdown, Table},
 };

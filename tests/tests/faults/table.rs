@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use lambda_extension_tests::{Emulator, programs};
+use lambda_extension_tests::{Emulator, lock, programs};
 
 use crate::outcome::Outcome;
 
@@ -61,7 +61,8 @@ type Run = Box<dyn Fn() -> Outcome + Send + Sync>;
 
 /// A fault in a phase, done and watched.
 pub struct Case {
-    fault: &'static str,
+    row: usize,
+    fault: String,
     phase: Phase,
     lambda: Lambda,
     run: Run,
@@ -105,7 +106,7 @@ pub struct Table {
     promise: Promise,
     /// How many runs at once: those that sleep leave the processor to others.
     at_once: usize,
-    faults: Vec<&'static str>,
+    faults: Vec<String>,
     cases: Vec<Case>,
     never: BTreeMap<(usize, Phase), &'static str>,
 }
@@ -116,8 +117,8 @@ impl Table {
     }
 
     /// Begins the row of a fault. What follows is about it.
-    pub fn fault(&mut self, fault: &'static str) -> &mut Self {
-        self.faults.push(fault);
+    pub fn fault(&mut self, fault: impl Into<String>) -> &mut Self {
+        self.faults.push(fault.into());
         self
     }
 
@@ -128,8 +129,9 @@ impl Table {
         lambda: Lambda,
         run: impl Fn() -> Outcome + Send + Sync + 'static,
     ) -> &mut Self {
-        let fault = self.faults.last().expect("a row was begun");
-        self.cases.push(Case { fault, phase, lambda, run: Box::new(run) });
+        let row = self.faults.len() - 1;
+        let fault = self.faults[row].clone();
+        self.cases.push(Case { row, fault, phase, lambda, run: Box::new(run) });
         self
     }
 
@@ -145,16 +147,14 @@ impl Table {
     /// AWS's emulator may not have been fetched, so it only shows what the simulator shows as well.
     pub fn check(self) {
         let simulated = |case: &Case| {
-            let cell = |other: &Case| (other.fault, other.phase) == (case.fault, case.phase);
+            let cell = |other: &Case| (other.row, other.phase) == (case.row, case.phase);
             self.cases.iter().any(|other| cell(other) && other.lambda == Lambda::Simulator)
         };
         let unseen = self.cases.iter().find(|case| !simulated(case));
         assert!(unseen.is_none(), "{unseen:?}: nothing shows this where there is no emulator");
         let emulator = Emulator::builder().is_some();
         let cells = self.run(emulator);
-        let rendered = self.render(&cells);
-        let seen = if emulator { rendered.clone() } else { without_emulator(&rendered) };
-        compare(self.name, &rendered, &seen, emulator);
+        compare(self.name, &self.render(&cells), emulator);
     }
 
     fn run(&self, emulator: bool) -> Cells {
@@ -183,8 +183,7 @@ impl Table {
                 failures.push(format!("{case:?}: the function did not answer: {outcome}"));
             }
             failures.extend(outcome.unbalanced().map(|what| format!("{case:?}: {what}")));
-            let row = self.faults.iter().position(|fault| *fault == case.fault).expect("its row was begun");
-            let cell = cells.entry((row, case.phase)).or_default();
+            let cell = cells.entry((case.row, case.phase)).or_default();
             let place = match case.lambda {
                 Lambda::Simulator => &mut cell.simulator,
                 Lambda::Emulator => &mut cell.emulator,
@@ -283,12 +282,8 @@ fn without_emulator(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Compares a table with the committed one, or puts it in its place where `UPDATE_FAULTS` says 1.
-fn compare(name: &str, rendered: &str, seen: &str, emulator: bool) {
+fn compare(name: &str, seen: &str, emulator: bool) {
     // Several tables are in one file.
     static FILE: Mutex<()> = Mutex::new(());
     let _held = lock(&FILE);
@@ -301,7 +296,7 @@ fn compare(name: &str, rendered: &str, seen: &str, emulator: bool) {
     let (committed, after) = rest.split_once(&end).expect("just seen");
     if env::var("UPDATE_FAULTS").is_ok_and(|value| value == "1") {
         assert!(emulator, "the table is written where AWS's emulator is: tests/fetch-emulator");
-        let text = format!("{before}{begin}\n{rendered}\n{end}{after}");
+        let text = format!("{before}{begin}\n{seen}\n{end}{after}");
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         return;
     }

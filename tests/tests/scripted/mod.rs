@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
+    io::Write,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -17,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use lambda_extension::{
     Config, Error, Extension, ExtensionError, FlushEvent, FlushReason, Handle, InvokeEvent, Registration,
     ShutdownEvent,
-    telemetry::{Batch, Event, Subscription},
+    telemetry::{Batch, Category, Event, Subscription},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -32,6 +33,9 @@ pub const NAME: &str = "my-extension";
 const REGISTER: &str = "POST /2020-01-01/extension/register";
 const NEXT: &str = "GET /2020-01-01/extension/event/next";
 pub const SUBSCRIBE: &str = "PUT /2022-07-01/telemetry";
+
+/// What the listener takes: bodies may be twice the 256 KiB that Lambda gathers, and 1 MiB more.
+pub const MAX_BODY: usize = 2 * 262_144 + (1 << 20);
 
 /// A request that came, and its body as far as that is JSON.
 #[derive(Clone, Debug)]
@@ -142,7 +146,8 @@ fn watchdog(bound: Duration) -> std::sync::mpsc::Sender<()> {
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     std::thread::spawn(move || {
         if gone.recv_timeout(bound) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{test} hangs");
+            // Not by `eprintln`, which the test harness keeps to itself, and would take with it.
+            let _ = writeln!(std::io::stderr(), "{test} hangs");
             std::process::exit(101);
         }
     });
@@ -245,7 +250,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts one with this subscription and returns when it has asked for its first event.
+    /// Starts one that wants the function's lines, and returns when it has asked for its first event.
+    pub async fn for_lines() -> Self {
+        Self::start(Subscription::new([Category::Function])).await
+    }
+
+    /// Starts one with this subscription, likewise.
     pub async fn start(subscription: Subscription) -> Self {
         let lambda = Lambda::start().await;
         let config = lambda.config().telemetry(subscription);
@@ -282,6 +292,16 @@ impl Running {
         }
     }
 
+    /// The next `count` events that are handed on, as they were sent.
+    pub async fn events(&mut self, count: usize) -> Vec<String> {
+        let mut events = Vec::new();
+        while events.len() < count {
+            let batch = self.batch().await;
+            events.extend(batch.iter().map(|event| String::from_utf8_lossy(event.raw()).into_owned()));
+        }
+        events
+    }
+
     /// Sends one more batch over a connection of its own, and waits until that was handed on: what was sent before has
     /// had its effect.
     pub async fn settle(&mut self) {
@@ -289,11 +309,29 @@ impl Running {
         assert_eq!(self.connect().await.post(&format!("[{marker}]")).await, 200);
         while self.batch().await.iter().all(|event| event.raw() != marker.as_bytes()) {}
     }
+
+    /// Settles, and asserts how many batches were counted as lost.
+    pub async fn assert_lost(&mut self, batches: u64) {
+        self.settle().await;
+        assert_eq!(self.handle.metrics().dropped_batches, batches);
+    }
 }
 
 /// A line of the function's as an event.
 pub fn line(text: &str) -> String {
     json!({ "time": "2026-07-28T19:02:11.805Z", "type": "function", "record": text }).to_string()
+}
+
+/// A batch of one line of the function's.
+pub fn batch(text: &str) -> String {
+    format!("[{}]", line(text))
+}
+
+/// The batch that tells of the end of an invocation.
+pub fn runtime_done(request_id: &str) -> String {
+    json!([{ "time": "2026-07-28T19:02:11.816Z", "type": "platform.runtimeDone",
+             "record": { "requestId": request_id, "status": "success" } }])
+    .to_string()
 }
 
 /// A connection over which telemetry is delivered.
