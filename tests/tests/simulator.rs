@@ -370,6 +370,100 @@ async fn an_abandoned_invocation_does_not_disturb_the_next() {
 }
 
 #[tokio::test]
+async fn who_was_busy_when_the_environment_ended_asks_once_more_for_its_shutdown_and_is_not_blamed() {
+    let simulator = Simulator::builder().timeout(Duration::from_millis(50)).start().await;
+    let mut extension = RawExtension::register(&simulator, "busy", &BOTH).await;
+    let life = async {
+        let invoke = extension.next().await;
+        while !simulator.journal().contains("shutdown begins: timeout") {
+            tokio::task::yield_now().await;
+        }
+        let shutdown = extension.next().await;
+        drop(extension);
+        [invoke, shutdown].map(|event| event["eventType"].clone())
+    };
+    let (invocation, events) = tokio::join!(simulator.timeout(), life);
+    invocation.expect_timeout();
+    assert_eq!(events, ["INVOKE", "SHUTDOWN"]);
+    simulator.report().expect_clean();
+}
+
+#[tokio::test]
+async fn an_end_that_was_abandoned_is_gone_through_again_before_the_next_invocation() {
+    let simulator = Simulator::builder().timeout(Duration::from_millis(50)).start().await;
+    let api = simulator.runtime_api();
+    simulator.spawn_fn("watcher", move || {
+        let api = api.clone();
+        async move {
+            let mut extension = RawExtension::register_at(&api, "watcher", &BOTH).await;
+            while extension.next().await["eventType"] != "SHUTDOWN" {}
+            // It takes its time, in which whoever invoked loses patience.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok::<_, String>(())
+        }
+    });
+    simulator.init().await;
+    let abandoned = tokio::select! {
+        _ = simulator.timeout() => false,
+        () = async {
+            while !simulator.journal().contains("shutdown begins: timeout") {
+                tokio::task::yield_now().await;
+            }
+        } => true,
+    };
+    assert!(abandoned);
+    let next = simulator.invoke("{}").await.expect_success();
+    assert!(next.init.is_some(), "the environment was replaced");
+}
+
+#[tokio::test]
+async fn an_environment_that_is_over_is_not_initialised() {
+    let simulator = Simulator::start().await;
+    assert_eq!(simulator.init().await, Status::Success);
+    simulator.shutdown(ShutdownReason::Spindown).await;
+    assert_eq!(simulator.init().await, Status::Error);
+}
+
+#[tokio::test]
+async fn an_extension_can_have_any_name_the_runtimes_too() {
+    let simulator = Simulator::start().await;
+    let life = tokio::spawn(RawExtension::register(&simulator, "runtime", &BOTH).await.live());
+    simulator.invoke("{}").await.expect_success();
+    simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    assert_eq!(life.await.expect("the extension ends").len(), 2);
+}
+
+#[tokio::test]
+async fn settings_at_the_end_of_their_range_are_no_trouble() {
+    let simulator = Simulator::builder()
+        .timeout(Duration::MAX)
+        .init_timeout(Duration::MAX)
+        .memory(0)
+        .fault(Fault::ClockJump(i64::MAX))
+        .start()
+        .await;
+    simulator.invoke("{}").await.expect_success();
+    simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+}
+
+#[tokio::test]
+async fn a_freeze_of_what_is_frozen_already_is_none() {
+    let simulator = Simulator::start().await;
+    simulator.invoke("{}").await.expect_success();
+    simulator.freeze();
+    assert_eq!(simulator.report().totals.freezes, 1);
+}
+
+#[tokio::test]
+async fn a_process_belongs_to_one_simulator() {
+    let process = Function::process(std::process::Command::new("bootstrap"));
+    let builder = Simulator::builder().function(process);
+    let _first = builder.clone().start().await;
+    let second = builder.try_start().await.expect_err("the command is taken");
+    assert!(second.to_string().contains("`Function::process`"), "{second}");
+}
+
+#[tokio::test]
 async fn snap_start_restores_before_the_first_invocation() {
     let simulator = Simulator::builder().snap_start().start().await;
     let life = tokio::spawn(RawExtension::register(&simulator, "watcher", &BOTH).await.live());

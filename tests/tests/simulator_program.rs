@@ -1,6 +1,7 @@
 //! `lambda-sim` as its users meet it, and the door through which a program falls into it.
 #![cfg(unix)]
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -66,6 +67,21 @@ fn an_extension_that_behaves_gives_exit_code_0_and_a_report_in_three_forms() {
 }
 
 #[test]
+fn an_invocation_that_started_everything_again_shows_what_of_it_that_took() {
+    if !has("curl") {
+        return;
+    }
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    let run =
+        lambda_sim(&["--json", "-n", "2", "--timeout", "5", "--fault", "register=500", "--", &extension]);
+    let report: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    let first = &report["invocations"][0];
+    let (init, whole) = (first["repeatedInitMs"].as_f64(), first["durationMs"].as_f64());
+    assert!(init > Some(0.0) && init < whole, "{report:#}");
+    assert_eq!(report["invocations"][1]["repeatedInitMs"], Value::Null, "{report:#}");
+}
+
+#[test]
 fn the_extension_stands_behind_the_options_with_dashes_between_or_without() {
     for arguments in [
         &["--quiet", "-n", "1", "/bin/false", "--name", "x"][..],
@@ -95,7 +111,7 @@ fn an_extension_that_misbehaves_gives_exit_code_1_and_the_reason() {
 #[test]
 fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--", "./no-such-extension"], "build it first, or correct the path"),
         (&["--", manifest], "chmod +x"),
         (&[], "<EXTENSION>"),
@@ -103,6 +119,10 @@ fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
         (&["--telemetry-schema", "2021-01-01", "--", "ls"], "use 2022-07-01, 2022-12-13 or 2025-01-29"),
         (&["--payload", "{", "--", "ls"], "the payload is no JSON"),
         (&["--env", "NAME", "--", "ls"], "should be NAME=VALUE"),
+        (&["--rate", "1e-300", "--", "ls"], "with `1e-300` the second would never come"),
+        (&["--timeout", "1e300", "--", "ls"], "Lambda's longest timeout is 900 seconds"),
+        (&["--memory", "0", "--", "ls"], "128..=10240"),
+        (&["--fault", "list", "--", "ls"], "runtime-done=missing or clock-jump=MS"),
         (&["--also", "/bin/ls", "--", "ls"], "two extensions named `ls`"),
     ];
     for (arguments, sentence) in cases {
@@ -110,6 +130,40 @@ fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
         assert_eq!(run.status.code(), Some(2), "{arguments:?}");
         assert!(text(&run.stderr).contains(sentence), "{arguments:?} said: {}", text(&run.stderr));
     }
+}
+
+#[test]
+fn a_program_that_the_system_cannot_start_is_explained() {
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    for (name, meaning) in [
+        ("no_interpreter", "built for another machine, or a script without `#!`"),
+        ("unknown_interpreter", "the interpreter or loader that it names"),
+    ] {
+        let odd = script(name).to_string_lossy().into_owned();
+        let alone = lambda_sim(&["--quiet", &odd]);
+        let function = lambda_sim(&["--quiet", "--function", &odd, &extension]);
+        for (who, run) in [(name, alone), ("runtime: the function", function)] {
+            let said = text(&run.stdout);
+            assert!(said.contains(who) && said.contains(meaning), "{said}");
+            assert_eq!(run.status.code(), Some(1), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_kept_is_printed_all_the_same() {
+    let run = lambda_sim(&[
+        "--quiet",
+        "--name",
+        "runtime",
+        "--report",
+        "/no/such/folder/r.html",
+        "--",
+        "/bin/false",
+    ]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(text(&run.stdout).contains("runtime: ended before SHUTDOWN"), "{}", text(&run.stdout));
+    assert!(text(&run.stderr).contains("name another file"), "{}", text(&run.stderr));
 }
 
 #[test]
@@ -144,6 +198,8 @@ fn a_program_that_finds_no_lambda_lives_a_whole_life_in_a_local_one() {
         .env_remove("AWS_LAMBDA_FUNCTION_NAME")
         .env_remove("LAMBDA_TASK_ROOT")
         .env_remove("LAMBDA_EXTENSION_GUEST")
+        // What is no text is no reason to fail.
+        .env("ODD", std::ffi::OsStr::from_bytes(b"\xff"))
         .stdin(Stdio::null())
         .output()
         .expect("the program was built");

@@ -7,7 +7,13 @@ use super::random::Random;
 use super::settings::{Disorder, Echo, Freezing, Settings, TelemetryApi};
 use super::{Fault, Function, InitializationType, LogFormat, Schema, Simulator};
 
-/// Sets up a [`Simulator`] that differs from the usual one.
+/// Longer than anybody waits, and short enough to be added to any time.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Sets up a [`Simulator`] that differs from the usual one: every method states what holds without it.
+///
+/// A builder can be cloned, so that several tests share their settings. Setters only note what is said; the errors, if
+/// there are any, are those of [`try_start`](Self::try_start).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,56 +68,79 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The function's name; `simulated-function` otherwise.
+    /// The function's name, which extensions get when they register and read in `AWS_LAMBDA_FUNCTION_NAME`;
+    /// `simulated-function` otherwise.
     pub fn function_name(mut self, name: impl Into<String>) -> Self {
         self.settings.function_name = name.into();
         self
     }
 
-    /// The function's version; `$LATEST` otherwise.
+    /// The function's version, which extensions get when they register and read in `AWS_LAMBDA_FUNCTION_VERSION`; `$LATEST`
+    /// otherwise.
     pub fn function_version(mut self, version: impl Into<String>) -> Self {
         self.settings.function_version = version.into();
         self
     }
 
-    /// The function's handler; `bootstrap` otherwise.
+    /// The function's handler, which extensions get when they register and the function reads in `_HANDLER`; `bootstrap`
+    /// otherwise.
     pub fn handler(mut self, handler: impl Into<String>) -> Self {
         self.settings.handler = handler.into();
         self
     }
 
-    /// The account, told to extensions that ask for it; `123456789012` otherwise.
+    /// The account that the function's ARN names. Extensions that ask for it get it when they register. `123456789012`
+    /// otherwise.
     pub fn account_id(mut self, account: impl Into<String>) -> Self {
         self.settings.account_id = account.into();
         self
     }
 
-    /// The region; `us-east-1` otherwise.
+    /// The region, which the function's ARN names and extensions read in `AWS_REGION`; `us-east-1` otherwise.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.settings.region = region.into();
         self
     }
 
-    /// The function's memory in MB, as it is *stated* (128 otherwise). It is not enforced.
+    /// The function's memory in MB, as variables and telemetry *state* it (128 otherwise). It is not enforced, and may be
+    /// outside of Lambda's [128 to 10,240 MB](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html).
     pub fn memory(mut self, megabytes: u32) -> Self {
         self.settings.memory_mb = megabytes;
         self
     }
 
-    /// How long one invocation may take, extensions included; 3 s otherwise, as in Lambda.
+    /// How long one invocation may take, extensions included; 3 s otherwise, [as in Lambda][timeout], whose longest are 900 s.
+    /// Here it may be longer, and 0 makes every invocation time out.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    /// use lambda_extension::simulator::{Function, Simulator};
+    ///
+    /// let slow = Function::echo().takes(Duration::from_secs(60));
+    /// let simulator =
+    ///     Simulator::builder().function(slow).timeout(Duration::from_millis(50)).start().await;
+    /// simulator.invoke("{}").await.expect_timeout();
+    /// # }
+    /// ```
+    ///
+    /// [timeout]: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.settings.timeout = timeout;
+        self.settings.timeout = timeout.min(FOR_EVER);
         self
     }
 
     /// How long Init may take; otherwise 10 s, or 130 s and at least the function's timeout for an environment that is made
-    /// in advance, as in Lambda.
+    /// in advance, [as in Lambda](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html). A first
+    /// Init that fails or takes longer is repeated inside the first invocation, where it has the function's timeout.
     pub fn init_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.init_timeout = Some(timeout);
+        self.settings.init_timeout = Some(timeout.min(FOR_EVER));
         self
     }
 
-    /// How the environment came to be; on demand otherwise.
+    /// How the environment came to be; on demand otherwise. [`managed_instances`](Self::managed_instances) and
+    /// [`snap_start`](Self::snap_start) say the same of these two.
     pub fn initialization_type(mut self, init_type: InitializationType) -> Self {
         self.settings.init_type = init_type;
         if init_type == InitializationType::ManagedInstances {
@@ -122,52 +151,69 @@ impl Builder {
     }
 
     /// Lambda Managed Instances: many invocations at once, SHUTDOWN only, never frozen, logs in JSON format.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// let simulator = Simulator::builder().managed_instances().start().await;
+    /// let (one, two) = tokio::join!(simulator.invoke("1"), simulator.invoke("2"));
+    /// one.expect_success();
+    /// two.expect_success();
+    /// # }
+    /// ```
     pub fn managed_instances(self) -> Self {
         self.initialization_type(InitializationType::ManagedInstances)
     }
 
-    /// SnapStart: Init, then a snapshot, then [`Simulator::restore`] before the first invocation.
+    /// SnapStart: Init, then a snapshot, then a restore before the first invocation, or with [`Simulator::restore`] earlier.
     pub fn snap_start(self) -> Self {
         self.initialization_type(InitializationType::SnapStart)
     }
 
-    /// The function's log format; text otherwise.
+    /// The function's log format, which extensions read in `AWS_LAMBDA_LOG_FORMAT`; text otherwise, JSON on Managed
+    /// Instances.
     pub fn log_format(mut self, format: LogFormat) -> Self {
         self.settings.log_format = format;
         self
     }
 
-    /// What extensions read in `AWS_LAMBDA_LOG_LEVEL`; not set otherwise.
+    /// What extensions read in `AWS_LAMBDA_LOG_LEVEL`, such as `DEBUG`; not set otherwise. Lines are not filtered by it.
     pub fn log_level(mut self, level: impl Into<String>) -> Self {
         self.settings.log_level = Some(level.into());
         self
     }
 
-    /// Delivers telemetry in this schema, whichever one the subscription names.
+    /// Delivers telemetry in this schema, whichever one the subscription names; otherwise in that one. The Logs API has
+    /// schemas of its own and is left alone.
     pub fn telemetry_schema(mut self, schema: Schema) -> Self {
         self.settings.schema = Some(schema);
         self
     }
 
-    /// Answers subscriptions with 202 and delivers nothing, as AWS's own emulator does.
+    /// Answers subscriptions with 202 and delivers nothing, as
+    /// [AWS's own emulator](https://github.com/aws/aws-lambda-runtime-interface-emulator) does.
     pub fn without_telemetry(mut self) -> Self {
         self.settings.telemetry = TelemetryApi::Stub;
         self
     }
 
-    /// Lets processes run on, and telemetry be delivered, while everybody waits for the next event.
+    /// Lets processes run on, and telemetry be delivered, while everybody waits for the next event. Otherwise they are
+    /// stopped then, as in Lambda, but for Managed Instances.
     pub fn without_freezing(mut self) -> Self {
         self.settings.freezing = Freezing::Off;
         self
     }
 
-    /// Leaves out `tracing`, as where active tracing does not reach the function.
+    /// Leaves out the trace header that INVOKE, the function's invocation and telemetry state otherwise.
     pub fn without_tracing(mut self) -> Self {
         self.settings.tracing = false;
         self
     }
 
-    /// The tenant this environment belongs to, for a function with tenant isolation.
+    /// The tenant this environment belongs to, for a function with tenant isolation; none otherwise. Telemetry and the
+    /// function are told, events are not.
     pub fn tenant_id(mut self, tenant: impl Into<String>) -> Self {
         self.settings.tenant_id = Some(tenant.into());
         self
@@ -180,13 +226,14 @@ impl Builder {
         self
     }
 
-    /// A variable the customer configured. Extensions do not see those that start with `_`.
+    /// A variable the customer configured, for processes. It stands above those Lambda sets; extensions do not see those
+    /// that start with `_`. Can be called several times.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.variables.push((name.into(), value.into()));
         self
     }
 
-    /// The function; otherwise [`Function::echo`].
+    /// The function that is invoked; otherwise [`Function::echo`], which answers with what it was invoked with.
     pub fn function(mut self, function: Function) -> Self {
         self.function = function;
         self
@@ -200,19 +247,21 @@ impl Builder {
         self
     }
 
-    /// Something that goes wrong the next time it can; see also [`Simulator::inject`].
+    /// Something that goes wrong the next time it can, such as a first call that is refused; [`Simulator::inject`] does the
+    /// same later. Can be called several times.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
     }
 
-    /// Prints what extension and function processes write to standard error, each line with its name.
+    /// Prints what extension and function processes write, each line with its name before it, to this process's standard
+    /// error.
     pub fn echo(mut self) -> Self {
         self.settings.echo = Echo::On;
         self
     }
 
-    /// Listens on this port of the loopback; otherwise on any free one.
+    /// Listens on this port of the loopback; otherwise, and with 0, on any free one, so that tests do not meet.
     pub fn port(mut self, port: u16) -> Self {
         self.settings.port = port;
         self
@@ -222,16 +271,17 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If the loopback cannot be listened on, which [`Builder::try_start`] returns as an error.
+    /// Where [`try_start`](Self::try_start) returns an error.
     pub async fn start(self) -> Simulator {
-        self.try_start().await.expect("the simulator listens on a port of the loopback")
+        self.try_start().await.unwrap_or_else(|error| panic!("the simulator cannot be started: {error}"))
     }
 
-    /// Starts the local Lambda; its APIs can be called when this returns.
+    /// Starts the local Lambda as [`start`](Self::start) does, for a program that can say what is wrong.
     ///
     /// # Errors
     ///
-    /// If the port is taken, or the loopback cannot be listened on.
+    /// If the [port](Self::port) is taken, the loopback cannot be listened on, or the command of a
+    /// [`Function::process`] was given to another simulator already.
     pub async fn try_start(self) -> io::Result<Simulator> {
         Simulator::from_builder(self).await
     }

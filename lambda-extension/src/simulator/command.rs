@@ -1,8 +1,11 @@
 //! A command as Lambda would run it: which variables it sees, where its output goes.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 use std::process::Stdio;
+
+use rustix::io::Errno;
 
 use super::guest::Role;
 use super::settings::{InitializationType, Settings};
@@ -37,6 +40,18 @@ pub(crate) fn base_name(program: &OsStr) -> String {
     Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned()
 }
 
+/// What the system says of a file that cannot be executed, and what that usually means.
+pub(crate) fn launch_error(error: &io::Error) -> String {
+    let meaning = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOEXEC) => {
+            "; it is built for another machine, or a script without `#!` in its first line"
+        }
+        Some(Errno::NOENT) => "; the file is not there, or the interpreter or loader that it names",
+        _ => "",
+    };
+    format!("could not be started: {error}{meaning}")
+}
+
 /// The variables Lambda sets, filtered for extensions as it filters them.
 fn variables(role: Role, settings: &Settings, runtime_api: &str) -> Vec<(String, String)> {
     let mut variables: Vec<(String, String)> = Vec::new();
@@ -62,7 +77,7 @@ fn variables(role: Role, settings: &Settings, runtime_api: &str) -> Vec<(String,
     }
     if settings.init_type == InitializationType::SnapStart {
         set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://{runtime_api}/2021-04-23/credentials"));
-        set("AWS_CONTAINER_AUTHORIZATION_TOKEN", super::server::CREDENTIALS_TOKEN);
+        set("AWS_CONTAINER_AUTHORIZATION_TOKEN", super::request::CREDENTIALS_TOKEN);
     } else {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             set(name, &inherited(name, "simulated"));

@@ -6,22 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::answer::Answer;
-use super::environment::{Environment, FunctionFacts, Outcome, PollId, Released, RuntimeNext};
+use super::calls::Polls;
+use super::environment::{Environment, FunctionFacts, Outcome};
 use super::fault::Faults;
-use super::guest::{Guest, Role};
+use super::guest::Guest;
 use super::journal::Journal;
 use super::random::Random;
 use super::report::Ledger;
-use super::settings::{Freezing, Settings};
+use super::settings::Settings;
 use super::telemetry::{Content, Hub, LineCategory, TelemetryEvent};
 use super::time::Timekeeper;
-
-/// The answer to a parked poll; `None` closes its connection.
-pub(crate) type Reply = Option<Answer>;
 
 /// What the environment is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +87,7 @@ pub(crate) struct Inner {
     /// How long the restore took; nothing while there was none.
     pub(crate) restored: Option<Duration>,
     pub(crate) log_stream: String,
-    polls: HashMap<PollId, oneshot::Sender<Reply>>,
-    last_poll: PollId,
+    pub(super) polls: Polls,
 }
 
 impl Core {
@@ -119,8 +115,7 @@ impl Core {
             random,
             restored: None,
             log_stream,
-            polls: HashMap::new(),
-            last_poll: 0,
+            polls: Polls::default(),
         };
         Arc::new(Self {
             settings,
@@ -168,201 +163,24 @@ impl Core {
     }
 
     pub(crate) fn note(&self, text: impl Into<String>) {
-        let at = self.time.since_start();
-        self.lock().journal.note(at, text);
-    }
-
-    // Freezing.
-
-    /// Waits until the environment is not frozen.
-    pub(crate) async fn thawed(&self) {
-        // The sender lives as long as this core does.
-        drop(self.frozen.subscribe().wait_for(|frozen| !frozen).await);
-    }
-
-    /// Stops every process, and time for deliveries.
-    pub(crate) fn freeze(&self) {
-        if self.settings.freezing == Freezing::Off {
-            return;
-        }
-        self.frozen.send_replace(true);
-        let mut inner = self.lock();
-        inner.guests.iter().for_each(Guest::stop);
-        inner.hub.window += 1;
-        inner.ledger.frozen();
-        let at = self.time.since_start();
-        inner.journal.note(at, "frozen");
-    }
-
-    pub(crate) fn thaw(&self) {
-        if !*self.frozen.borrow() {
-            return;
-        }
-        let mut inner = self.lock();
-        inner.guests.iter().for_each(Guest::go_on);
-        let at = self.time.since_start();
-        inner.journal.note(at, "thawed");
-        drop(inner);
-        self.frozen.send_replace(false);
-    }
-
-    // Calls, whether they come over HTTP or from the built-in function.
-
-    pub(crate) fn extension_next(&self, id: Option<&str>) -> Result<Answer, oneshot::Receiver<Reply>> {
-        let mut inner = self.lock();
-        let poll = inner.new_poll();
-        let answer = inner.env.next(id, poll);
-        let accepted = answer.as_ref().is_none_or(|answer| answer.status == 200);
-        if accepted && let Some(name) = id.and_then(|id| inner.env.name_of(id)).map(str::to_owned) {
-            inner.asked(self, &name);
-        }
-        let result = match answer {
-            Some(answer) => Ok(answer),
-            None => Err(inner.park(poll)),
-        };
-        drop(inner);
-        self.changed();
-        result
-    }
-
-    pub(crate) fn runtime_next(&self) -> Result<Answer, oneshot::Receiver<Reply>> {
-        let mut inner = self.lock();
-        let poll = inner.new_poll();
-        let (next, ended) = inner.env.runtime.next(poll);
-        let now = Instant::now();
-        inner.init.runtime_ready.get_or_insert(now);
-        if let Some(progress) = ended.and_then(|id| inner.progress_of(&id)) {
-            progress.runtime_next = Some(now);
-        }
-        let result = match next {
-            RuntimeNext::Answer(answer) => Ok(answer),
-            RuntimeNext::Parked => Err(inner.park(poll)),
-        };
-        drop(inner);
-        self.changed();
-        result
-    }
-
-    pub(crate) fn runtime_restore_next(&self) -> Result<Answer, oneshot::Receiver<Reply>> {
-        let mut inner = self.lock();
-        let poll = inner.new_poll();
-        let next = inner.env.runtime.restore_next(poll);
-        inner.init.runtime_ready.get_or_insert(Instant::now());
-        let result = match next {
-            RuntimeNext::Answer(answer) => Ok(answer),
-            RuntimeNext::Parked => Err(inner.park(poll)),
-        };
-        drop(inner);
-        self.changed();
-        result
-    }
-
-    pub(crate) fn runtime_finish(&self, request_id: &str, outcome: Outcome) -> Answer {
-        let mut inner = self.lock();
-        let answer = inner.env.runtime.finish(request_id, outcome);
-        let outcome = inner.env.runtime.outcome(request_id).cloned();
-        if let Some(progress) = inner.progress_of(request_id)
-            && progress.outcome.is_none()
-            && outcome.is_some()
-        {
-            progress.outcome = outcome;
-            progress.responded = Some(Instant::now());
-        }
-        drop(inner);
-        self.changed();
-        answer
-    }
-
-    pub(crate) fn runtime_init_error(&self, error_type: &str) -> Answer {
-        let mut inner = self.lock();
-        let answer = inner.env.runtime.init_error(error_type);
-        if answer.status == 202 {
-            let error = inner.env.runtime.init_error_type().unwrap_or("Runtime.Unknown").to_owned();
-            inner.env.fatal(&error);
-        }
-        drop(inner);
-        self.changed();
-        answer
+        self.lock().note(self, text);
     }
 }
 
 impl Inner {
-    fn new_poll(&mut self) -> PollId {
-        self.last_poll += 1;
-        self.last_poll
-    }
-
-    fn park(&mut self, poll: PollId) -> oneshot::Receiver<Reply> {
-        let (sender, receiver) = oneshot::channel();
-        self.polls.insert(poll, sender);
-        receiver
-    }
-
-    /// Answers polls; one whose connection is gone takes its event with it, as in Lambda.
-    pub(crate) fn let_go(&mut self, released: impl IntoIterator<Item = Released>) {
-        for one in released {
-            if let Some(poll) = self.polls.remove(&one.poll) {
-                drop(poll.send(one.answer));
-            }
-        }
-    }
-
-    /// Closes every connection that waits.
-    pub(crate) fn hang_up(&mut self) {
-        self.polls.clear();
-    }
-
     pub(crate) fn progress_of(&mut self, request_id: &str) -> Option<&mut Progress> {
         self.progress.iter_mut().find(|one| one.request_id == request_id)
     }
 
-    fn asked(&mut self, core: &Core, name: &str) {
-        let now = Instant::now();
-        match self.phase {
-            Phase::Invoke => {
-                if let Some(progress) = self.progress.last_mut() {
-                    progress.asked.entry(name.to_owned()).or_insert(now);
-                }
-            }
-            Phase::Ending => {
-                let at = core.time.since_start();
-                self.ledger.problem(
-                    at,
-                    name,
-                    "asked for another event after SHUTDOWN; exiting is the answer to SHUTDOWN",
-                );
-            }
-            _ => drop(self.init.ready.entry(name.to_owned()).or_insert(now)),
-        }
+    // What is seen goes into the journal, the report or telemetry.
+
+    pub(crate) fn note(&mut self, core: &Core, text: impl Into<String>) {
+        self.journal.note(core.time.since_start(), text);
     }
 
-    /// A guest is gone. Before the end that is a fault, whatever its exit code.
-    pub(crate) fn guest_ended(&mut self, core: &Core, name: &str, role: Role, words: &str, well: bool) {
-        let at = core.time.since_start();
-        self.journal.note(at, format!("{name} ended: {words}"));
-        let expected = matches!(self.phase, Phase::Ending | Phase::Down | Phase::Over);
-        let released = match role {
-            Role::Runtime => {
-                if !expected {
-                    self.env.fatal("Runtime.ExitError");
-                }
-                None
-            }
-            Role::Extension if expected => self.env.ended(name, well),
-            Role::Extension => {
-                let released = self.env.crashed(name);
-                self.ledger.problem(
-                    at,
-                    name,
-                    format!("ended before SHUTDOWN ({words}); Lambda calls that a crash"),
-                );
-                released
-            }
-        };
-        self.let_go(released);
+    pub(crate) fn problem(&mut self, core: &Core, extension: &str, what: impl Into<String>) {
+        self.ledger.problem(core.time.since_start(), extension, what);
     }
-
-    // Telemetry.
 
     pub(crate) fn platform(&mut self, core: &Core, kind: &'static str, record: Value) {
         let content = Content::Platform { kind, record };
@@ -373,18 +191,4 @@ impl Inner {
         let content = Content::Line { category, text: text.to_owned() };
         self.hub.emit(TelemetryEvent { time_ms: core.time.now_ms(), content });
     }
-}
-
-/// A span of telemetry.
-pub(crate) fn span(core: &Core, name: &str, from: Instant, to: Instant) -> Value {
-    serde_json::json!({
-        "name": name,
-        "start": super::time::iso(core.time.at_ms(from)),
-        "durationMs": super::time::millis(to.saturating_duration_since(from)),
-    })
-}
-
-/// The rest of a time limit.
-pub(crate) fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::command::base_name;
-use super::{Function, Invocation, Report, Session, Simulator};
+use super::{Function, Report, Session, Simulator};
 
 /// Set for the process that is to be the extension.
 pub(crate) const GUEST: &str = "LAMBDA_EXTENSION_GUEST";
@@ -59,34 +59,22 @@ async fn play(program: OsString) -> std::io::Result<Report> {
          a second time, as the extension: what stands before the framework's call in `main` runs twice."
     );
     let function = Function::echo().logs("hello from the function").takes(Duration::from_millis(20));
-    let mut builder = Simulator::builder().function(function).echo();
-    for (name, value) in std::env::vars().filter(|(name, _)| !is_reserved(name)) {
-        builder = builder.env(name, value);
-    }
-    let simulator = builder.try_start().await?;
+    let simulator = Simulator::builder().function(function).echo().try_start().await?;
     // The name is that of the file, also where the program was started by another path.
     let name = std::env::args_os().next().map_or_else(|| base_name(&program), |called| base_name(&called));
     let mut guest = Command::new(program);
-    guest.args(std::env::args_os().skip(1)).env(GUEST, "1");
+    guest.args(std::env::args_os().skip(1));
+    // The guest finds what it is configured by where it would find it in Lambda.
+    guest.envs(std::env::vars_os().filter(|(name, _)| !is_reserved(&name.to_string_lossy()))).env(GUEST, "1");
     // The guest finds its name in argv[0], as in Lambda; the path of the executable may be another one's.
     std::os::unix::process::CommandExt::arg0(&mut guest, &name);
     simulator.spawn_as(&name, guest);
     let session = Session::new(3).gap(Duration::from_millis(100));
-    let report = session.run(simulator, tell).await;
+    let report =
+        session.run(simulator, |number, invocation| eprintln!("-- invocation {number}: {invocation}")).await;
     // A reader that is gone does not matter any more.
     drop(write!(std::io::stdout(), "\n{report}"));
     Ok(report)
-}
-
-/// One line for an invocation.
-pub(crate) fn tell(number: u64, invocation: &Invocation) {
-    let error = invocation.error_type.as_deref().map(|error| format!(" ({error})")).unwrap_or_default();
-    eprintln!(
-        "-- invocation {number}: {}{error} in {:.1} ms, held {:.1} ms by extensions",
-        invocation.status,
-        super::time::millis(invocation.duration),
-        super::time::millis(invocation.longest_hold()),
-    );
 }
 
 /// Variables that Lambda sets itself, or that belong to the place this program was started at.

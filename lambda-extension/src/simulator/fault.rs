@@ -9,6 +9,26 @@ use super::Route;
 
 /// Something that goes wrong once, the next time it can.
 ///
+/// [`Builder::fault`](super::Builder::fault) and [`Simulator::inject`](super::Simulator::inject) ask for it. Each is taken
+/// out when it has happened, the oldest that fits first; twice the same fault happens twice. A [`Route`] is one of an
+/// extension's or the runtime's calls over HTTP; a built-in function makes none.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{Fault, Route, Simulator};
+/// use lambda_extension::{Error, InvokeEvent, extension_fn};
+///
+/// let simulator = Simulator::builder().fault(Fault::Status(Route::Register, 500)).start().await;
+/// let config = simulator.config("unlucky");
+/// let ended = config.run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })).await;
+/// // The error and its causes, a line each.
+/// assert!(format!("{:?}", ended.unwrap_err()).contains("answered 500"));
+/// # }
+/// ```
+///
+/// The options of `lambda-sim` are read with [`FromStr`]:
+///
 /// ```
 /// use lambda_extension::simulator::{Fault, Route};
 ///
@@ -22,9 +42,9 @@ pub enum Fault {
     Drop(Route),
     /// The call has no effect and is answered with this status and Lambda's `InternalServerError` body.
     Status(Route, u16),
-    /// The answer is held back for this long.
+    /// The answer is held back for this long; the call has its effect at once.
     Slow(Route, Duration),
-    /// The call has its effect, and the answer has status 200 and a body that is not what anybody expects.
+    /// The call has its effect, and the answer has its status and a body that is not what anybody expects.
     Garbage(Route),
     /// The call has its effect, and the connection is closed in the middle of the answer's body.
     Truncated(Route),
@@ -32,17 +52,17 @@ pub enum Fault {
     MalformedBatch,
     /// The next telemetry batch ends in the middle of an element.
     TruncatedBatch,
-    /// The next telemetry batch is filled up to this many bytes.
+    /// The next telemetry batch is filled up to this many bytes, at most 256 MiB.
     OversizedBatch(usize),
-    /// The next telemetry batch is delivered twice.
+    /// The next telemetry batch is delivered twice, as Lambda may where an answer is lost.
     DuplicateBatch,
     /// The next telemetry batch holds a record of a type that nobody documented.
     UnknownRecord(String),
-    /// Before the next INVOKE, extensions that registered for it get an event of this type.
+    /// Before the next INVOKE, extensions that registered for it get an event of this type, and are waited for.
     UnknownEvent(String),
-    /// The next SHUTDOWN states this reason.
+    /// The next SHUTDOWN states this reason, whatever the reason is.
     UnknownReason(String),
-    /// The next delivery finds no listener; Lambda tries again.
+    /// The next delivery of telemetry finds no listener; it is tried again after 50 ms.
     ListenerRefused,
     /// The next `platform.runtimeDone` is told, and delivered, as soon as its invocation begins.
     RuntimeDoneEarly,
@@ -50,7 +70,8 @@ pub enum Fault {
     RuntimeDoneLate(Duration),
     /// The next `platform.runtimeDone` is not told at all.
     RuntimeDoneMissing,
-    /// The wall clock jumps by this many milliseconds before the next invocation.
+    /// The wall clock jumps by this many milliseconds, back where they are negative, before the next invocation. Deadlines
+    /// and the times of telemetry follow it.
     ClockJump(i64),
 }
 
@@ -61,11 +82,8 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |value: &str| {
-            value
-                .parse::<i64>()
-                .map_err(|_| format!("`{value}` in the fault `{text}` should be a whole number"))
-        };
+        let wrong = |value: &str| format!("`{value}` in the fault `{text}` should be a whole number");
+        let number = |value: &str| value.parse::<u64>().map_err(|_| wrong(value) + ", 0 or more");
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         Ok(match (name, value) {
             ("malformed-batch", "") => Self::MalformedBatch,
@@ -75,10 +93,12 @@ impl FromStr for Fault {
             ("runtime-done", "early") => Self::RuntimeDoneEarly,
             ("runtime-done", "missing") => Self::RuntimeDoneMissing,
             ("runtime-done", value) if value.starts_with("late:") => {
-                Self::RuntimeDoneLate(Duration::from_millis(number(&value[5..])?.unsigned_abs()))
+                Self::RuntimeDoneLate(Duration::from_millis(number(&value[5..])?))
             }
-            ("oversized-batch", bytes) => Self::OversizedBatch(number(bytes)?.unsigned_abs() as usize),
-            ("clock-jump", by) => Self::ClockJump(number(by)?),
+            ("oversized-batch", bytes) => {
+                Self::OversizedBatch(usize::try_from(number(bytes)?).unwrap_or(usize::MAX))
+            }
+            ("clock-jump", by) => Self::ClockJump(by.parse().map_err(|_| wrong(by))?),
             ("unknown-record", word) if !word.is_empty() => Self::UnknownRecord(word.to_owned()),
             ("unknown-event", word) if !word.is_empty() => Self::UnknownEvent(word.to_owned()),
             ("unknown-reason", word) if !word.is_empty() => Self::UnknownReason(word.to_owned()),
@@ -86,7 +106,7 @@ impl FromStr for Fault {
             (route, "garbage") => Self::Garbage(route.parse()?),
             (route, "truncated") => Self::Truncated(route.parse()?),
             (route, value) if value.starts_with("slow:") => {
-                Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?.unsigned_abs()))
+                Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?))
             }
             (route, status) if !status.is_empty() => match status.parse() {
                 Ok(status @ 100..=599) => Self::Status(route.parse()?, status),
@@ -150,6 +170,9 @@ mod tests {
             "next=9000",
             "clock-jump=soon",
             "unknown-event=",
+            "next=slow:-5",
+            "runtime-done=late:-5",
+            "oversized-batch=-5",
         ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -60,7 +61,7 @@ impl fmt::Debug for Function {
     }
 }
 
-/// One invocation as the built-in function sees it.
+/// One invocation as the built-in function sees it: what [`Function::from_fn`] is given.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct FunctionCall {
@@ -81,17 +82,17 @@ impl fmt::Debug for FunctionCall {
 }
 
 impl FunctionCall {
-    /// Writes a line, as a function does to its standard output.
+    /// Writes a line, as a function does to its standard output: telemetry of category `function`.
     pub fn log(&self, line: impl AsRef<str>) {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 }
 
-/// How a function fails without its process ending.
+/// How a function fails without its process ending: the invocation's status is `error`, and the environment lives on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FunctionError {
-    /// Such as `Function.OrderNotFound`.
+    /// The type of error that the invocation and `platform.runtimeDone` name, such as `Function.OrderNotFound`.
     pub error_type: String,
     /// What went wrong, for people.
     pub message: String,
@@ -134,7 +135,7 @@ impl Function {
         Self { kind: Kind::BuiltIn { handler, lines: Vec::new(), takes: Duration::ZERO } }
     }
 
-    /// Always fails.
+    /// Always fails, with this [error](FunctionError).
     pub fn failing(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         let error = FunctionError::new(error_type, message);
         Self::from_fn(move |_| std::future::ready(Err(error.clone())))
@@ -142,6 +143,10 @@ impl Function {
 
     /// A program that speaks the Runtime API, such as a `bootstrap`. It gets the variables Lambda would set, and
     /// those set on the command itself; nothing else of this process's environment.
+    ///
+    /// A command cannot be copied, so clones of this function share it, and one simulator alone can be
+    /// [started](super::Builder::try_start) with it. A program that cannot be started fails Init with
+    /// `Runtime.InvalidEntrypoint`.
     pub fn process(command: Command) -> Self {
         Self { kind: Kind::Process(Arc::new(Mutex::new(Some(command)))) }
     }
@@ -164,9 +169,9 @@ impl Function {
         self
     }
 
-    /// How the environment starts this function's runtime.
-    pub(crate) fn recipe(&self, core: &Arc<Core>) -> (String, Recipe) {
-        match &self.kind {
+    /// How the environment starts this function's runtime; the error says that it was given to another environment.
+    pub(crate) fn recipe(&self, core: &Arc<Core>) -> io::Result<Recipe> {
+        Ok(match &self.kind {
             Kind::BuiltIn { handler, lines, takes } => {
                 let (core, handler, lines, takes) =
                     (Arc::clone(core), Arc::clone(handler), lines.clone(), *takes);
@@ -179,16 +184,18 @@ impl Function {
                     };
                     Box::pin(worker.work())
                 };
-                ("runtime".to_owned(), Recipe::Future(Box::new(make)))
+                Recipe::Future(Box::new(make))
             }
             Kind::Process(command) => {
-                let command = command.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-                let command = command.unwrap_or_else(|| Command::new("bootstrap"));
+                let command = command.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
+                    io::Error::other(
+                        "the function's command was given to another simulator; make a `Function::process` for each",
+                    )
+                })?;
                 let api = core.address.to_string();
-                let command = prepare(command, Role::Runtime, &core.settings, &api);
-                ("runtime".to_owned(), Recipe::Process(command))
+                Recipe::Process(prepare(command, Role::Runtime, &core.settings, &api))
             }
-        }
+        })
     }
 }
 
@@ -215,12 +222,8 @@ impl Worker {
 
     async fn one_after_another(self) -> Result<(), String> {
         loop {
-            let answer = match self.core.runtime_next() {
-                Ok(answer) => answer,
-                Err(parked) => match parked.await {
-                    Ok(Some(answer)) => answer,
-                    _ => return Err("the environment is gone".to_owned()),
-                },
+            let Some(answer) = self.core.runtime_next().reply().await else {
+                return Err("the environment is gone".to_owned());
             };
             let (request_id, outcome) = self.handle(answer).await;
             self.core.runtime_finish(&request_id, outcome);

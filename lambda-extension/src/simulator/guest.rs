@@ -7,16 +7,11 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::core::{Core, Inner};
-use super::settings::Echo;
-use super::telemetry::LineCategory;
-
-/// A longer line is cut into pieces of this size.
-const LONGEST_LINE: usize = 256 * 1024;
+use super::core::{Core, Inner, Phase};
+use super::output::read_lines;
 
 /// What a guest is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,45 +224,6 @@ fn exit_words(status: ExitStatus) -> String {
     }
 }
 
-/// Turns a process's output into telemetry, a record for each line.
-async fn read_lines(mut output: impl AsyncRead + Unpin, core: Arc<Core>, name: String, role: Role) {
-    let category = match role {
-        Role::Extension => LineCategory::Extension,
-        Role::Runtime => LineCategory::Function,
-    };
-    let mut pending = Vec::new();
-    let mut piece = vec![0; 16 * 1024];
-    loop {
-        let read = match output.read(&mut piece).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => read,
-        };
-        pending.extend_from_slice(&piece[..read]);
-        let mut from = 0;
-        while let Some(length) = pending[from..].iter().position(|byte| *byte == b'\n') {
-            say(&core, &name, category, &pending[from..from + length]);
-            from += length + 1;
-        }
-        pending.drain(..from);
-        while pending.len() >= LONGEST_LINE {
-            let rest = pending.split_off(LONGEST_LINE);
-            say(&core, &name, category, &pending);
-            pending = rest;
-        }
-    }
-    if !pending.is_empty() {
-        say(&core, &name, category, &pending);
-    }
-}
-
-fn say(core: &Core, name: &str, category: LineCategory, line: &[u8]) {
-    let text = String::from_utf8_lossy(line);
-    if core.settings.echo == Echo::On {
-        eprintln!("[{name}] {text}");
-    }
-    core.lock().line(core, category, &text);
-}
-
 impl Core {
     /// A guest came to its end: what that means depends on whether it may.
     fn ended(self: &Arc<Self>, name: &str, role: Role, incarnation: u64, words: String, well: bool) {
@@ -294,11 +250,42 @@ impl Core {
 }
 
 impl Inner {
-    pub(crate) fn guest(&mut self, name: &str) -> Option<&mut Guest> {
-        self.guests.iter_mut().find(|guest| guest.name == name)
+    /// The extension of this name; the runtime's is not among them.
+    pub(crate) fn extension(&mut self, name: &str) -> Option<&mut Guest> {
+        self.guests.iter_mut().find(|guest| guest.role == Role::Extension && guest.name == name)
     }
 
     pub(crate) fn runtime_guest(&mut self) -> Option<&mut Guest> {
         self.guests.iter_mut().find(|guest| guest.role == Role::Runtime)
+    }
+
+    /// A guest is gone. Before the end that is a fault, whatever its exit code.
+    fn guest_ended(&mut self, core: &Core, name: &str, role: Role, words: &str, well: bool) {
+        self.note(core, format!("{name} ended: {words}"));
+        let expected = matches!(self.phase, Phase::Ending | Phase::Down | Phase::Over);
+        let released = match role {
+            Role::Runtime => {
+                if !expected {
+                    self.env.fatal("Runtime.ExitError");
+                }
+                None
+            }
+            Role::Extension if expected => self.env.ended(name, well),
+            Role::Extension => {
+                let released = self.env.crashed(name);
+                let rule = if well {
+                    ", whatever the exit code: it should go on asking for the next event"
+                } else {
+                    ""
+                };
+                self.problem(
+                    core,
+                    name,
+                    format!("ended before SHUTDOWN ({words}); Lambda calls that a crash{rule}"),
+                );
+                released
+            }
+        };
+        self.let_go(released);
     }
 }

@@ -11,7 +11,23 @@ const KEPT: usize = 2_000;
 /// A failed expectation prints no more than this.
 const PRINTED: usize = 200;
 
-/// One call of one of the APIs.
+/// One call of one of the APIs, as [`Simulator::calls`](super::Simulator::calls) lists it and
+/// [`Simulator::call`](super::Simulator::call) waits for it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{Route, Simulator};
+/// use lambda_extension::{Error, InvokeEvent, extension_fn};
+///
+/// let simulator = Simulator::start().await;
+/// let extension = extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) });
+/// tokio::spawn(simulator.config("caller").run(extension));
+/// let call = simulator.call(|call| call.route == Some(Route::Register)).await;
+/// assert_eq!((call.who.as_str(), call.status), ("caller", 200));
+/// assert_eq!(call.to_string(), "POST /2020-01-01/extension/register -> 200");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {

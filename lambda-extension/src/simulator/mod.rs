@@ -34,20 +34,23 @@
 #[cfg(not(unix))]
 compile_error!("the simulator stops and kills processes by signals, which only Unix systems have");
 
-mod activity;
 mod answer;
 mod builder;
+mod calls;
 mod command;
 mod core;
 mod door;
 mod environment;
 mod fault;
+mod freezing;
 mod function;
 mod guest;
 mod journal;
 mod lifecycle;
+mod output;
 mod random;
 mod report;
+mod request;
 mod route;
 mod server;
 mod session;
@@ -71,7 +74,7 @@ use tokio::time::Instant;
 use self::command::{base_name, prepare};
 use self::core::{Core, Phase};
 use self::guest::{Guest, Life, Recipe, Role};
-use self::lifecycle::{Fate, InitPhase};
+use self::lifecycle::Fate;
 use self::telemetry::LineCategory;
 use crate::config::{Config, Initialization};
 
@@ -87,36 +90,10 @@ pub use self::report::{
 };
 pub use self::route::Route;
 pub use self::session::Session;
-pub use self::settings::{InitializationType, LogFormat, Schema};
+pub use self::settings::{InitializationType, LogFormat, Schema, ShutdownReason};
 
 /// How long a test waits for a call before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why an environment ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ShutdownReason {
-    /// It was idle for long, or ran for long.
-    #[default]
-    Spindown,
-    /// An invocation took longer than the function's timeout.
-    Timeout,
-    /// The function's process or an extension's ended, or Init failed.
-    Failure,
-    /// Any other word, which no Lambda has sent yet.
-    Other(String),
-}
-
-impl fmt::Display for ShutdownReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Spindown => "spindown",
-            Self::Timeout => "timeout",
-            Self::Failure => "failure",
-            Self::Other(word) => word,
-        })
-    }
-}
 
 /// One execution environment of a local Lambda.
 ///
@@ -141,12 +118,12 @@ impl Simulator {
     ///
     /// # Panics
     ///
-    /// If the loopback cannot be listened on.
+    /// If the loopback cannot be listened on, and outside of a tokio runtime with I/O and time.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
 
-    /// A local Lambda with settings of its own.
+    /// A local Lambda with settings of its own, where those of [`start`](Self::start) will not do.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -155,8 +132,8 @@ impl Simulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, builder.settings.port)).await?;
         let core = Core::new(builder.settings, listener.local_addr()?);
         builder.faults.into_iter().for_each(|fault| core.faults.add(fault));
-        let (name, recipe) = builder.function.recipe(&core);
-        core.lock().guests.push(Guest::new(&name, Role::Runtime, recipe));
+        let recipe = builder.function.recipe(&core)?;
+        core.lock().guests.push(Guest::new("runtime", Role::Runtime, recipe));
         let server = tokio::spawn(server::serve(listener, Arc::clone(&core))).abort_handle();
         Ok(Self { core, server })
     }
@@ -196,12 +173,31 @@ impl Simulator {
         self.unattached_config().name(name)
     }
 
-    /// The same for an [internal](Config::internal) extension, which Lambda knows nothing of before it registers.
+    /// As [`config`](Self::config), for an [internal](Config::internal) extension, which Lambda knows nothing of before it
+    /// registers.
     pub fn internal_config(&self, name: impl Into<String>) -> Config {
         self.unattached_config().name(name).internal()
     }
 
-    /// The same for an extension that [`spawn_fn`](Self::spawn_fn) makes.
+    /// As [`config`](Self::config), for an extension that [`spawn_fn`](Self::spawn_fn) makes, which is expected already:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{ShutdownReason, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let config = simulator.unattached_config().name("reborn");
+    /// simulator.spawn_fn("reborn", move || {
+    ///     config.clone().run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) }))
+    /// });
+    /// simulator.crash().await.expect_error("Runtime.ExitError");
+    /// // Lambda has started everything again.
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    /// # }
+    /// ```
     pub fn unattached_config(&self) -> Config {
         let initialization = match self.core.settings.init_type {
             InitializationType::SnapStart => Initialization::SnapStart,
@@ -269,7 +265,7 @@ impl Simulator {
     /// After the first invocation.
     pub fn attach(&self, name: impl Into<String>) {
         let name = name.into();
-        let known = self.core.lock().guest(&name).is_some_and(|guest| guest.is_attached());
+        let known = self.core.lock().extension(&name).is_some_and(|guest| guest.is_attached());
         if !known {
             self.core.add_extension(&name, Recipe::Attached);
         }
@@ -278,29 +274,11 @@ impl Simulator {
     // The life of the environment.
 
     /// Goes through Init, and freezes the environment until somebody invokes. Without it, the first invocation does.
+    ///
+    /// Returns how Init went, at once where it is over already; `Error` also where the environment has ended since, and the
+    /// next invocation, if there may be one, starts it again.
     pub async fn init(&self) -> Status {
-        let turn = self.core.turn.lock().await;
-        let phase = self.core.lock().phase;
-        let status = match phase {
-            Phase::New | Phase::Init => {
-                let deadline = Instant::now() + self.core.settings.init_timeout();
-                match self.core.initialise(InitPhase::Init, deadline).await {
-                    Ok(_) => {
-                        self.core.settle().await;
-                        Status::Success
-                    }
-                    Err(failure) => {
-                        let reason = if failure.status == Status::Timeout { "timeout" } else { "failure" };
-                        self.core.bring_down(reason).await;
-                        failure.status
-                    }
-                }
-            }
-            Phase::Down => Status::Error,
-            _ => Status::Success,
-        };
-        drop(turn);
-        status
+        self.core.init().await
     }
 
     /// Invokes the function and waits until it and every extension that was given the invocation asked for the next.
@@ -373,7 +351,11 @@ impl Simulator {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 
-    /// Writes a line of JSON as the function would.
+    /// Writes a line of JSON as the function would; it is delivered as an object with [`LogFormat::Json`].
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be written as JSON; no line is written then.
     pub fn log_json(&self, value: &impl serde::Serialize) -> serde_json::Result<()> {
         let line = serde_json::to_string(value)?;
         self.log(line);
@@ -386,12 +368,13 @@ impl Simulator {
         self.core.lock().hub.http_port(extension)
     }
 
-    /// Lets something go wrong the next time it can.
+    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start.
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);
     }
 
-    /// Stops every process and all deliveries, as if everybody waited. Usually the simulator does it by itself.
+    /// Stops every process and all deliveries, as if everybody waited. Usually the simulator does it by itself; with
+    /// [`Builder::without_freezing`] and on Managed Instances it does nothing.
     pub fn freeze(&self) {
         self.core.freeze();
     }
@@ -409,7 +392,9 @@ impl Simulator {
         self.core.until(|inner| inner.hub.is_idle().then_some(())).await;
     }
 
-    /// Waits until a call is in the journal that `wanted` accepts, and returns it.
+    /// Waits until a call is in the journal that `wanted` accepts, and returns it. Earlier calls count, too.
+    ///
+    /// `wanted` looks at calls only: it is asked while the simulator holds its lock, and must not call the simulator.
     ///
     /// # Panics
     ///

@@ -3,7 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A route of the Extensions, Telemetry, Logs or Runtime API.
+/// A route of the Extensions, Telemetry, Logs or Runtime API: where a [`Fault`](super::Fault) happens, and what a
+/// [`Call`](super::Call) asked for. It is read and written as one word.
+///
+/// ```
+/// use lambda_extension::simulator::Route;
+///
+/// assert_eq!("exit-error".parse(), Ok(Route::ExitError));
+/// assert_eq!(Route::RuntimeNext.to_string(), "runtime-next");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Route {

@@ -1,11 +1,11 @@
 //! A run from the first invocation to the end: what `lambda-sim` does, and a program that finds no Lambda around it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use super::{Invocation, Report, ShutdownReason, Simulator, Status};
+use super::{Invocation, Report, ShutdownReason, Simulator};
 
 /// A number of invocations, one after the other, and then the end.
 ///
@@ -45,19 +45,20 @@ impl Session {
         }
     }
 
-    /// What the function is invoked with.
+    /// What the function is invoked with, each time; `{}` otherwise. It is passed on as it is.
     pub fn payload(mut self, payload: impl Into<Vec<u8>>) -> Self {
         self.payload = payload.into();
         self
     }
 
-    /// The time from the end of an invocation to the begin of the next, in which the environment is frozen.
+    /// The time from the end of an invocation to the begin of the next, in which the environment is frozen; none otherwise.
     pub fn gap(mut self, gap: Duration) -> Self {
         self.gap = gap;
         self
     }
 
-    /// So many invocations at once. Only Managed Instances do that; elsewhere they wait for each other.
+    /// So many invocations at once, at least one; one otherwise. Only Managed Instances do that; elsewhere they wait for
+    /// each other.
     pub fn at_once(mut self, invocations: usize) -> Self {
         self.at_once = invocations.max(1);
         self
@@ -69,11 +70,11 @@ impl Session {
         self
     }
 
-    /// Goes through it and tells of every invocation, counted from 1, as it ends.
+    /// Goes through it, tells of every invocation, counted from 1, as it ends, and returns the report of the whole life.
     ///
     /// An environment that cannot be initialised is not invoked again and again: the run ends there.
     pub async fn run(&self, simulator: Simulator, mut told: impl FnMut(u64, &Invocation)) -> Report {
-        let simulator = std::sync::Arc::new(simulator);
+        let simulator = Arc::new(simulator);
         tokio::select! {
             () = self.invoke_all(&simulator, &mut told) => {}
             () = asked_to_end() => {}
@@ -81,27 +82,26 @@ impl Session {
         simulator.shutdown(self.reason.clone()).await
     }
 
-    async fn invoke_all(
-        &self,
-        simulator: &std::sync::Arc<Simulator>,
-        told: &mut impl FnMut(u64, &Invocation),
-    ) {
+    async fn invoke_all(&self, simulator: &Arc<Simulator>, told: &mut impl FnMut(u64, &Invocation)) {
         let mut under_way = JoinSet::new();
         let (mut begun, mut ended) = (0, 0);
         while ended < self.invocations {
             while begun < self.invocations && under_way.len() < self.at_once {
                 if begun > 0 {
-                    tokio::time::sleep_until(Instant::now() + self.gap).await;
+                    tokio::time::sleep(self.gap).await;
                 }
                 begun += 1;
-                let (simulator, payload) = (std::sync::Arc::clone(simulator), self.payload.clone());
+                let (simulator, payload) = (Arc::clone(simulator), self.payload.clone());
                 under_way.spawn(async move { simulator.invoke(payload).await });
             }
-            let Some(Ok(invocation)) = under_way.join_next().await else { return };
+            let invocation = match under_way.join_next().await {
+                Some(Ok(invocation)) => invocation,
+                Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                _ => return,
+            };
             ended += 1;
             told(ended, &invocation);
-            let hopeless = invocation.status != Status::Success && invocation.never_began();
-            if hopeless {
+            if invocation.never_began() {
                 return;
             }
         }

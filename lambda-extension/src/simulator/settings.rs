@@ -6,18 +6,29 @@ use std::time::Duration;
 
 use super::environment::Rules;
 
-/// How the environment came to be; extensions read it in `AWS_LAMBDA_INITIALIZATION_TYPE`.
+/// How the environment came to be; extensions read it in [`AWS_LAMBDA_INITIALIZATION_TYPE`][variables], in the words that
+/// it is written with.
+///
+/// ```
+/// use lambda_extension::simulator::InitializationType;
+///
+/// assert_eq!(InitializationType::ManagedInstances.to_string(), "lambda-managed-instances");
+/// ```
+///
+/// [variables]: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InitializationType {
-    /// An environment made because somebody invoked the function.
+    /// An environment made because somebody invoked the function. Init has 10 s.
     #[default]
     OnDemand,
-    /// An environment made in advance.
+    /// An environment made in advance, whose Init has 130 s, or the function's timeout where that is longer.
     ProvisionedConcurrency,
-    /// An environment restored from a snapshot that was taken after Init.
+    /// An environment restored from a snapshot that was taken after Init. Init has as long as with
+    /// [`ProvisionedConcurrency`](Self::ProvisionedConcurrency), the restore 10 s.
     SnapStart,
-    /// An instance of the customer's that runs many invocations at once and is never frozen.
+    /// An instance of the customer's that runs many invocations at once and is never frozen. Extensions cannot register
+    /// for INVOKE, telemetry has one schema, `2025-01-29`, and logs are JSON.
     ManagedInstances,
 }
 
@@ -32,7 +43,42 @@ impl fmt::Display for InitializationType {
     }
 }
 
-/// The log format of the function: what becomes of a line that is a JSON object.
+/// Why an environment ends, as SHUTDOWN tells extensions.
+///
+/// ```
+/// use lambda_extension::simulator::ShutdownReason;
+///
+/// assert_eq!(ShutdownReason::Spindown.to_string(), "spindown");
+/// assert_eq!(ShutdownReason::Other("MOON_PHASE".to_owned()).to_string(), "MOON_PHASE");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShutdownReason {
+    /// It was idle for long, or ran for long: the usual end.
+    #[default]
+    Spindown,
+    /// An invocation took longer than the function's timeout. The next invocation finds everything started anew.
+    Timeout,
+    /// The function's process or an extension's ended, or Init failed. The next invocation finds everything started anew.
+    Failure,
+    /// Any other word, which no Lambda has sent yet.
+    Other(String),
+}
+
+impl fmt::Display for ShutdownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spindown => "spindown",
+            Self::Timeout => "timeout",
+            Self::Failure => "failure",
+            Self::Other(word) => word,
+        })
+    }
+}
+
+/// The log format of the function: what becomes of a line that is a JSON object. See [`Builder::log_format`].
+///
+/// [`Builder::log_format`]: super::Builder::log_format
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormat {
@@ -52,7 +98,17 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// A version of the Telemetry API's schema.
+/// A version of the Telemetry API's [schema][], for [`Builder::telemetry_schema`]. It is read and written as a date.
+///
+/// ```
+/// use lambda_extension::simulator::Schema;
+///
+/// assert_eq!("2025-01-29".parse(), Ok(Schema::V20250129));
+/// assert!("2025-01-30".parse::<Schema>().is_err());
+/// ```
+///
+/// [schema]: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+/// [`Builder::telemetry_schema`]: super::Builder::telemetry_schema
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Schema {

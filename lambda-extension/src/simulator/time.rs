@@ -72,7 +72,9 @@ pub(crate) fn iso(epoch_ms: u64) -> String {
 
 /// Year, month and day of a day counted from 1970-01-01, by the Gregorian rule.
 pub(crate) fn date(mut day: u64) -> (u64, u64, u64) {
-    let mut year = 1970;
+    // Every 400 years the calendar repeats itself; a clock that was made to jump may be far ahead.
+    let mut year = 1970 + day / 146_097 * 400;
+    day %= 146_097;
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));
@@ -96,6 +98,8 @@ mod tests {
         assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(iso(1_709_210_096_007), "2024-02-29T12:34:56.007Z");
         assert_eq!(iso(1_785_265_331_667), "2026-07-28T19:02:11.667Z");
+        assert_eq!(iso(13_569_465_600_000), "2400-01-01T00:00:00.000Z");
+        assert_eq!(iso(u64::MAX), "584556019-04-03T14:25:51.615Z");
     }
 
     #[tokio::test]

@@ -15,20 +15,14 @@ const NOT_TRIED: u8 = 2;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options).await {
-        Ok(report) => match write(&options, &report) {
-            Ok(()) if report.is_clean() && report.totals.failed == 0 => ExitCode::SUCCESS,
-            Ok(()) => ExitCode::FAILURE,
-            Err(error) => fail(&error),
-        },
-        Err(error) => fail(&error),
+    match run(&Options::parse()).await {
+        Ok(report) if report.is_clean() && report.totals.failed == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lambda-sim: {error}");
+            ExitCode::from(NOT_TRIED)
+        }
     }
-}
-
-fn fail(error: &str) -> ExitCode {
-    eprintln!("lambda-sim: {error}");
-    ExitCode::from(NOT_TRIED)
 }
 
 async fn run(options: &Options) -> Result<Report, String> {
@@ -40,7 +34,9 @@ async fn run(options: &Options) -> Result<Report, String> {
         simulator.spawn_as(name, command);
     }
     let mut progress = Progress::new(options);
-    Ok(session.run(simulator, |number, invocation| progress.tell(number, invocation)).await)
+    let report = session.run(simulator, |number, invocation| progress.tell(number, invocation)).await;
+    write(options, &report)?;
+    Ok(report)
 }
 
 /// Says how far a run is: each invocation of a short one, a line now and then of a long one.
@@ -70,15 +66,7 @@ impl Progress {
 
     fn tell(&mut self, number: u64, invocation: &Invocation) {
         if self.each {
-            let error =
-                invocation.error_type.as_deref().map(|error| format!(" ({error})")).unwrap_or_default();
-            eprintln!(
-                "-- invocation {number} of {}: {}{error} in {:.1} ms, held {:.1} ms by extensions",
-                self.invokes,
-                invocation.status,
-                invocation.duration.as_secs_f64() * 1_000.0,
-                invocation.longest_hold().as_secs_f64() * 1_000.0,
-            );
+            eprintln!("-- invocation {number} of {}: {invocation}", self.invokes);
         } else if self.now_and_then && self.said.elapsed() >= Self::PAUSE {
             self.said = Instant::now();
             let left = self.began.elapsed().as_secs_f64() / number as f64 * (self.invokes - number) as f64;
@@ -88,15 +76,6 @@ impl Progress {
 }
 
 fn write(options: &Options, report: &Report) -> Result<(), String> {
-    if let Some(file) = &options.report {
-        let name = options
-            .extension
-            .first()
-            .map(|program| program.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        std::fs::write(file, report.to_html(&format!("{name} under a local Lambda")))
-            .map_err(|error| format!("the report cannot be written to `{}`: {error}", file.display()))?;
-    }
     let text = if options.json {
         serde_json::to_string_pretty(report)
             .map_err(|error| format!("the report cannot be written as JSON: {error}"))?
@@ -106,5 +85,9 @@ fn write(options: &Options, report: &Report) -> Result<(), String> {
     };
     // A reader that is gone, as `lambda-sim … | head` leaves us with, is no reason to fail.
     drop(std::io::stdout().write_all(text.as_bytes()));
-    Ok(())
+    let Some(file) = &options.report else { return Ok(()) };
+    std::fs::write(file, report.to_html(&format!("{} under a local Lambda", options.extension_name())))
+        .map_err(|error| {
+            format!("the report cannot be written to `{}`: {error}; name another file", file.display())
+        })
 }

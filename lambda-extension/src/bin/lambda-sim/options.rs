@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, value_parser};
 use lambda_extension::simulator::{Builder, Fault, Function, LogFormat, Schema, Session, Simulator};
 
 /// Runs an extension under a local Lambda: real life cycle, telemetry, freezing; no account, no containers.
@@ -19,110 +19,117 @@ pub(crate) struct Options {
     pub(crate) extension: Vec<OsString>,
 
     /// Another extension beside it: a program without arguments. Can be given several times.
-    #[arg(long, value_name = "PROGRAM")]
+    #[arg(help_heading = EXTENSIONS, long, value_name = "PROGRAM")]
     also: Vec<PathBuf>,
 
     /// A name for the extension other than its file's.
-    #[arg(long)]
+    #[arg(help_heading = EXTENSIONS, long)]
     name: Option<String>,
 
-    /// A real function: a program that speaks the Runtime API. Without it, a built-in one answers with its payload.
-    #[arg(long, value_name = "BOOTSTRAP")]
-    function: Option<PathBuf>,
-
-    /// How long the built-in function takes, in milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 20)]
-    function_ms: u64,
-
-    /// A line the built-in function writes in each invocation.
-    #[arg(long, value_name = "LINE", default_value = "hello from the function")]
-    function_log: String,
-
-    /// How many invocations.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 3)]
-    pub(crate) invokes: u64,
-
-    /// Invocations per second, at most. Between them the environment is frozen.
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 10.0, value_parser = rate)]
-    rate: f64,
-
-    /// What the function is invoked with: JSON, or `@FILE`.
-    #[arg(long, default_value = "{}")]
-    payload: String,
-
-    /// The function's memory in MB, as it is stated.
-    #[arg(long, value_name = "MB", default_value_t = 128)]
-    memory: u32,
-
-    /// How long an invocation may take, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
-    timeout: f64,
-
-    /// The function's log format.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    log_format: Format,
-
-    /// What extensions read in AWS_LAMBDA_LOG_LEVEL.
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
-
-    /// Delivers telemetry in this schema, whatever the subscription says.
-    #[arg(long, value_name = "VERSION", value_parser = |text: &str| text.parse::<Schema>())]
-    telemetry_schema: Option<Schema>,
-
-    /// Answers telemetry subscriptions as AWS's emulator does: accepted, and nothing comes.
-    #[arg(long)]
-    without_telemetry: bool,
-
     /// A variable the customer configured. Can be given several times.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    #[arg(help_heading = EXTENSIONS, long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
 
     /// A file of such variables, NAME=VALUE a line; empty lines and those that start with # are skipped.
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = EXTENSIONS, long, value_name = "FILE")]
     env_file: Option<PathBuf>,
 
+    /// A real function: a program that speaks the Runtime API. Without it, a built-in one answers with its payload.
+    #[arg(help_heading = FUNCTION, long, value_name = "BOOTSTRAP")]
+    function: Option<PathBuf>,
+
+    /// How long the built-in function takes, in milliseconds.
+    #[arg(help_heading = FUNCTION, long, value_name = "MS", default_value_t = 20)]
+    function_ms: u64,
+
+    /// A line the built-in function writes in each invocation.
+    #[arg(help_heading = FUNCTION, long, value_name = "LINE", default_value = "hello from the function")]
+    function_log: String,
+
+    /// The function's memory in MB, as extensions and telemetry are told it; it is not limited.
+    #[arg(help_heading = FUNCTION, long, value_name = "MB", default_value_t = 128, value_parser = value_parser!(u32).range(128..=10_240))]
+    memory: u32,
+
+    /// How long an invocation may take, in seconds.
+    #[arg(help_heading = FUNCTION, long, value_name = "SECONDS", default_value = "3", value_parser = timeout)]
+    timeout: Duration,
+
+    /// The function's log format.
+    #[arg(help_heading = FUNCTION, long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+
+    /// What extensions read in AWS_LAMBDA_LOG_LEVEL.
+    #[arg(help_heading = FUNCTION, long, value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// How many invocations.
+    #[arg(help_heading = RUN, long, short = 'n', value_name = "N", default_value_t = 3)]
+    pub(crate) invokes: u64,
+
+    /// Invocations per second, at most. Between them the environment is frozen.
+    #[arg(help_heading = RUN, long, value_name = "PER_SECOND", default_value = "10", value_parser = pause)]
+    rate: Duration,
+
+    /// What the function is invoked with: JSON, or `@FILE`.
+    #[arg(help_heading = RUN, long, value_name = "JSON", default_value = "{}")]
+    payload: String,
+
     /// Lambda Managed Instances: several invocations at once, SHUTDOWN only, no freezing.
-    #[arg(long, conflicts_with = "snap_start")]
+    #[arg(help_heading = RUN, long, conflicts_with = "snap_start")]
     managed_instances: bool,
 
     /// Invocations at once, with --managed-instances.
-    #[arg(long, value_name = "N", default_value_t = 4, requires = "managed_instances")]
+    #[arg(help_heading = RUN, long, value_name = "N", default_value_t = 4, requires = "managed_instances")]
     at_once: usize,
 
     /// SnapStart: Init, snapshot and restore before the first invocation.
-    #[arg(long)]
+    #[arg(help_heading = RUN, long)]
     snap_start: bool,
 
     /// Does not stop processes while everybody waits.
-    #[arg(long)]
+    #[arg(help_heading = RUN, long)]
     no_freeze: bool,
 
-    /// Disturbs telemetry within what Lambda may do; the seed repeats it.
-    #[arg(long, value_name = "SEED")]
-    disorder: Option<u64>,
-
     /// Something that goes wrong once, such as `next=500`, `register=drop`, `malformed-batch` or
-    /// `unknown-event=RELOAD`. Can be given several times; a wrong word lists them all.
-    #[arg(long, value_parser = |text: &str| text.parse::<Fault>())]
+    /// `unknown-event=RELOAD`; `--fault list` names them all. Can be given several times.
+    #[arg(help_heading = TROUBLE, long, value_parser = |text: &str| text.parse::<Fault>())]
     fault: Vec<Fault>,
 
-    /// The port of the APIs on the loopback; any free one otherwise.
-    #[arg(long, default_value_t = 0)]
-    port: u16,
+    /// Disturbs telemetry within what Lambda may do; the seed repeats it.
+    #[arg(help_heading = TROUBLE, long, value_name = "SEED")]
+    disorder: Option<u64>,
+
+    /// Delivers telemetry in this schema, whatever the subscription says.
+    #[arg(help_heading = TROUBLE, long, value_name = "VERSION", value_parser = |text: &str| text.parse::<Schema>())]
+    telemetry_schema: Option<Schema>,
+
+    /// Answers telemetry subscriptions as AWS's emulator does: accepted, and nothing comes.
+    #[arg(help_heading = TROUBLE, long)]
+    without_telemetry: bool,
 
     /// Writes the report as a page of HTML that needs nothing beside it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
-    /// Prints the report as JSON instead of as text.
-    #[arg(long)]
+    /// Prints the report as JSON instead of as text, for other programs.
+    #[arg(help_heading = OUTPUT, long)]
     pub(crate) json: bool,
 
     /// Does not print what extensions and function write, nor each invocation.
-    #[arg(long, short)]
+    #[arg(help_heading = OUTPUT, long, short)]
     pub(crate) quiet: bool,
+
+    /// The port of the APIs on the loopback; any free one otherwise.
+    #[arg(long)]
+    port: Option<u16>,
 }
+
+// What the options are about, as the help groups them.
+const EXTENSIONS: &str = "Extensions";
+const FUNCTION: &str = "The function";
+const RUN: &str = "The run";
+const TROUBLE: &str = "What may go wrong";
+const OUTPUT: &str = "What is said of it";
 
 const EXAMPLES: &str = "Examples:
   lambda-sim -- target/release/my-extension
@@ -145,8 +152,8 @@ impl Options {
         let mut builder = Simulator::builder()
             .function(function)
             .memory(self.memory)
-            .timeout(Duration::from_secs_f64(self.timeout))
-            .port(self.port);
+            .timeout(self.timeout)
+            .port(self.port.unwrap_or_default());
         if self.managed_instances {
             builder = builder.managed_instances();
         }
@@ -180,14 +187,19 @@ impl Options {
         Ok(self.fault.iter().cloned().fold(builder, Builder::fault))
     }
 
+    /// The name of the extension: what Lambda would know it by, unless it was given another.
+    pub(crate) fn extension_name(&self) -> String {
+        let program = self.extension.first().map(Path::new).unwrap_or(Path::new(""));
+        self.name.clone().unwrap_or_else(|| file_name(program))
+    }
+
     /// The extensions with their names.
     pub(crate) fn extensions(&self) -> Result<Vec<(String, Command)>, String> {
         let (program, arguments) =
             self.extension.split_first().ok_or("name the extension's program behind the options")?;
         let mut command = Command::new(executable(Path::new(program))?);
         command.args(arguments);
-        let name = self.name.clone().unwrap_or_else(|| file_name(Path::new(program)));
-        let mut extensions = vec![(name, command)];
+        let mut extensions = vec![(self.extension_name(), command)];
         for program in &self.also {
             extensions.push((file_name(program), Command::new(executable(program)?)));
         }
@@ -204,8 +216,7 @@ impl Options {
 
     pub(crate) fn session(&self) -> Result<Session, String> {
         let at_once = if self.managed_instances { self.at_once } else { 1 };
-        let gap = Duration::from_secs_f64(1.0 / self.rate);
-        Ok(Session::new(self.invokes).payload(self.payload()?).gap(gap).at_once(at_once))
+        Ok(Session::new(self.invokes).payload(self.payload()?).gap(self.rate).at_once(at_once))
     }
 
     fn payload(&self) -> Result<Vec<u8>, String> {
@@ -238,13 +249,17 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    positive(text, "invocations per second")
+/// The pause that makes a rate.
+fn pause(text: &str) -> Result<Duration, String> {
+    let rate = positive(text, "invocations per second")?;
+    Duration::try_from_secs_f64(1.0 / rate).map_err(|_| format!("with `{text}` the second would never come"))
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = positive(text, "seconds")?;
-    if seconds > 900.0 { Err("Lambda's longest timeout is 900 seconds".to_owned()) } else { Ok(seconds) }
+fn timeout(text: &str) -> Result<Duration, String> {
+    match Duration::try_from_secs_f64(positive(text, "seconds")?) {
+        Ok(timeout) if timeout.as_secs_f64() <= 900.0 => Ok(timeout),
+        _ => Err("Lambda's longest timeout is 900 seconds".to_owned()),
+    }
 }
 
 fn positive(text: &str, what: &str) -> Result<f64, String> {

@@ -75,13 +75,8 @@ pub(crate) struct Agent {
     parked: Option<PollId>,
     /// An event released while nobody was parked: the next poll gets it at once.
     released: Option<Event>,
-}
-
-/// What `next` comes to.
-#[derive(Clone, Debug)]
-pub(crate) enum Next {
-    Answer(Answer),
-    Parked,
+    /// It was handed SHUTDOWN.
+    told_to_end: bool,
 }
 
 impl Agent {
@@ -95,6 +90,7 @@ impl Agent {
             error_type: None,
             parked: None,
             released: None,
+            told_to_end: false,
         }
     }
 
@@ -111,17 +107,21 @@ impl Agent {
         Ok(())
     }
 
-    pub(crate) fn next(&mut self, poll: PollId) -> Result<Next, Refusal> {
+    pub(crate) fn was_told_to_end(&self) -> bool {
+        self.told_to_end
+    }
+
+    /// An event that waited, or nothing while the poll is parked.
+    pub(crate) fn next(&mut self, poll: PollId) -> Result<Option<Answer>, Refusal> {
         if !matches!(self.state, AgentState::Registered | AgentState::Running) {
             return Err(Refusal::NotAllowed);
         }
         if let Some(event) = self.released.take() {
-            self.state = AgentState::Running;
-            return Ok(Next::Answer(event.answer()));
+            return Ok(Some(self.hand_over(&event)));
         }
         self.state = AgentState::Ready;
         self.parked = Some(poll);
-        Ok(Next::Parked)
+        Ok(None)
     }
 
     pub(crate) fn init_error(&mut self, error_type: &str) -> Result<(), Refusal> {
@@ -158,13 +158,18 @@ impl Agent {
             return None;
         };
         let answer = if self.state == AgentState::Ready {
-            self.state = AgentState::Running;
-            event.answer()
+            self.hand_over(event)
         } else {
             // It reported an error on another connection while this poll was parked.
             self.refused(AgentState::Ready.name(), &self.id, Refusal::Concurrent)
         };
         Some(Released { poll, answer: Some(answer) })
+    }
+
+    fn hand_over(&mut self, event: &Event) -> Answer {
+        self.state = AgentState::Running;
+        self.told_to_end |= matches!(event, Event::Shutdown { .. });
+        event.answer()
     }
 
     /// Its process is gone: whatever is parked will never be answered.

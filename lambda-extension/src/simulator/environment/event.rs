@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::{AgentKind, Rules};
 use crate::simulator::answer::Answer;
 
 /// The two events there are to register for.
@@ -18,6 +19,39 @@ impl EventKind {
             Self::Shutdown => "SHUTDOWN",
         }
     }
+}
+
+/// The events an extension may register for; the error is in the words of the refusal.
+pub(super) fn events_allowed(
+    rules: Rules,
+    kind: AgentKind,
+    asked: &[String],
+) -> Result<Vec<EventKind>, String> {
+    let mut events = Vec::new();
+    for event in asked {
+        let known = match event.as_str() {
+            "INVOKE" => Some(EventKind::Invoke),
+            "SHUTDOWN" => Some(EventKind::Shutdown),
+            _ => None,
+        };
+        let allowed = match (rules, kind, known) {
+            (Rules::ManagedInstances, AgentKind::Internal, _) => {
+                return Err(format!("{event}: No events allowed for internal extensions"));
+            }
+            (Rules::ManagedInstances, AgentKind::External, Some(EventKind::Invoke)) => None,
+            (Rules::Default, AgentKind::Internal, Some(EventKind::Shutdown)) => {
+                return Err(format!("{event}: ShutdownEventNotSupportedForInternalExtension"));
+            }
+            (_, _, known) => known,
+        };
+        let Some(allowed) = allowed else {
+            return Err(format!("{event}: ErrorInvalidEventType"));
+        };
+        if !events.contains(&allowed) {
+            events.push(allowed);
+        }
+    }
+    Ok(events)
 }
 
 /// An event as it is sent to an extension.

@@ -16,11 +16,11 @@ mod tests;
 
 use serde::Serialize;
 
-use self::agent::Next;
 pub(crate) use self::agent::{Agent, AgentKind, AgentState};
+use self::event::events_allowed;
 pub(crate) use self::event::{Event, EventKind};
 use self::parse::{RegisterBody, canonical_uuid, identifier};
-pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime, RuntimeNext};
+pub(crate) use self::runtime::{Invoke, MAX_PAYLOAD, Outcome, Runtime};
 pub(crate) use self::subscription::{Api, Destination, Method, Subscription};
 use super::answer::Answer;
 use super::random::Random;
@@ -205,9 +205,14 @@ impl Environment {
         self.agents.iter().filter(|agent| agent.kind == AgentKind::External)
     }
 
-    pub(crate) fn name_of(&self, id: &str) -> Option<&str> {
+    /// Whose identifier this is.
+    pub(crate) fn agent(&self, id: &str) -> Option<&Agent> {
         let id = canonical_uuid(id)?;
-        self.agents.iter().find(|agent| agent.id == id).map(|agent| agent.name.as_str())
+        self.agents.iter().find(|agent| agent.id == id)
+    }
+
+    pub(crate) fn name_of(&self, id: &str) -> Option<&str> {
+        self.agent(id).map(|agent| agent.name.as_str())
     }
 
     // What extensions call.
@@ -229,7 +234,7 @@ impl Environment {
         let external =
             self.agents.iter().position(|agent| agent.kind == AgentKind::External && agent.name == name);
         let kind = if external.is_some() { AgentKind::External } else { AgentKind::Internal };
-        let events = match self.events_allowed(kind, &asked) {
+        let events = match events_allowed(self.rules, kind, &asked) {
             Ok(events) => events,
             Err(message) => return Answer::forbidden("Extension.InvalidEventType", &message),
         };
@@ -261,8 +266,7 @@ impl Environment {
             return Some(unknown_extension(&id));
         };
         match agent.next(poll) {
-            Ok(Next::Parked) => None,
-            Ok(Next::Answer(answer)) => Some(answer),
+            Ok(next) => next,
             Err(refusal) => Some(agent.refused(AgentState::Ready.name(), &id, refusal)),
         }
     }
@@ -357,34 +361,6 @@ impl Environment {
             Ok(()) => Answer::accepted(),
             Err(refusal) => agent.refused(target, &id, refusal),
         }
-    }
-
-    fn events_allowed(&self, kind: AgentKind, asked: &[String]) -> Result<Vec<EventKind>, String> {
-        let mut events = Vec::new();
-        for event in asked {
-            let known = match event.as_str() {
-                "INVOKE" => Some(EventKind::Invoke),
-                "SHUTDOWN" => Some(EventKind::Shutdown),
-                _ => None,
-            };
-            let allowed = match (self.rules, kind, known) {
-                (Rules::ManagedInstances, AgentKind::Internal, _) => {
-                    return Err(format!("{event}: No events allowed for internal extensions"));
-                }
-                (Rules::ManagedInstances, AgentKind::External, Some(EventKind::Invoke)) => None,
-                (Rules::Default, AgentKind::Internal, Some(EventKind::Shutdown)) => {
-                    return Err(format!("{event}: ShutdownEventNotSupportedForInternalExtension"));
-                }
-                (_, _, known) => known,
-            };
-            let Some(allowed) = allowed else {
-                return Err(format!("{event}: ErrorInvalidEventType"));
-            };
-            if !events.contains(&allowed) {
-                events.push(allowed);
-            }
-        }
-        Ok(events)
     }
 
     fn new_internal(&mut self, name: &str) -> Result<usize, Answer> {

@@ -30,13 +30,6 @@ struct InFlight {
     outcome: Option<Outcome>,
 }
 
-/// What a poll of the runtime comes to.
-#[derive(Clone, Debug)]
-pub(crate) enum RuntimeNext {
-    Answer(Answer),
-    Parked,
-}
-
 /// The runtime: one worker, or with Managed Instances many.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Runtime {
@@ -73,10 +66,11 @@ impl Runtime {
         self.in_flight.iter().find(|one| one.request_id == request_id)?.outcome.as_ref()
     }
 
-    /// `GET /runtime/invocation/next`; the second value tells which invocation this ends.
-    pub(crate) fn next(&mut self, poll: PollId) -> (RuntimeNext, Option<String>) {
+    /// `GET /runtime/invocation/next`; no answer means that the poll is parked. The second value tells which invocation
+    /// this ends.
+    pub(crate) fn next(&mut self, poll: PollId) -> (Option<Answer>, Option<String>) {
         if self.failed.is_some() {
-            return (RuntimeNext::Answer(self.refused("RuntimeInitError", "RuntimeReady")), None);
+            return (Some(self.refused("RuntimeInitError", "RuntimeReady")), None);
         }
         self.ready = true;
         self.restoring = false;
@@ -87,27 +81,27 @@ impl Runtime {
                 // It asks while it has an invocation in hand: it is shown that invocation again.
                 None if !self.in_flight.is_empty() && self.waiting.is_empty() => {
                     self.parked.push_back(poll);
-                    return (RuntimeNext::Parked, None);
+                    return (None, None);
                 }
                 None => {}
             }
         }
         if let Some(invoke) = self.waiting.pop_front() {
-            return (RuntimeNext::Answer(self.hand_over(invoke)), ended);
+            return (Some(self.hand_over(invoke)), ended);
         }
         self.parked.push_back(poll);
-        (RuntimeNext::Parked, ended)
+        (None, ended)
     }
 
-    /// `GET /runtime/restore/next`
-    pub(crate) fn restore_next(&mut self, poll: PollId) -> RuntimeNext {
+    /// `GET /runtime/restore/next`; `None` means that the poll is parked.
+    pub(crate) fn restore_next(&mut self, poll: PollId) -> Option<Answer> {
         if self.ready || self.failed.is_some() {
             let from = if self.ready { "RuntimeReady" } else { "RuntimeInitError" };
-            return RuntimeNext::Answer(self.refused(from, "RuntimeRestoreReady"));
+            return Some(self.refused(from, "RuntimeRestoreReady"));
         }
         self.ready = true;
         self.restore = Some(poll);
-        RuntimeNext::Parked
+        None
     }
 
     /// Lets the runtime go on after a restore, if it waits for one.

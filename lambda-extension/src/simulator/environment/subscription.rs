@@ -22,7 +22,7 @@ impl Api {
     }
 }
 
-/// Where batches go. The host is not kept: here every name means the loopback.
+/// Where batches go. Every host means the loopback here; the name is what the `Host` header says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
     Http { host: String, port: u16, path: String, method: Method },

@@ -52,8 +52,7 @@ impl Core {
             let mut inner = self.lock();
             inner.phase = Phase::Ending;
             inner.hub.ending = true;
-            let at = self.time.since_start();
-            inner.journal.note(at, format!("shutdown begins: {reason}"));
+            inner.note(self, format!("shutdown begins: {reason}"));
             inner.budget()
         };
         self.thaw_and_watch().await;
@@ -156,8 +155,8 @@ impl Inner {
             .collect()
     }
 
-    fn lives(&self, name: &str) -> bool {
-        self.guests.iter().any(|guest| guest.name == name && guest.is_alive())
+    fn lives(&mut self, name: &str) -> bool {
+        self.extension(name).is_some_and(|extension| extension.is_alive())
     }
 
     fn runtime_lives(&self) -> bool {
@@ -173,10 +172,9 @@ impl Inner {
         told: &[String],
         killed: &[String],
     ) {
-        let at = core.time.since_start();
         let mut extensions = Vec::new();
         for name in alive {
-            let Some(guest) = self.guest(name) else { continue };
+            let Some(guest) = self.extension(name) else { continue };
             let end = guest.end.clone();
             let was_killed = killed.contains(name);
             let (ended, took, well) = match end {
@@ -186,13 +184,13 @@ impl Inner {
             let was_told = told.contains(name);
             if was_killed {
                 let limit = WITH_EXTERNAL.as_millis();
-                self.ledger.problem(
-                    at,
+                self.problem(
+                    core,
                     name,
                     format!("did not exit within the {limit} ms of SHUTDOWN and was killed"),
                 );
             } else if was_told && !well {
-                self.ledger.problem(at, name, format!("did not exit well after SHUTDOWN: {ended}"));
+                self.problem(core, name, format!("did not exit well after SHUTDOWN: {ended}"));
             }
             extensions.push(ExtensionEnd { name: name.clone(), took, ended, was_told, killed: was_killed });
         }
@@ -209,13 +207,12 @@ impl Inner {
         let released = self.env.reset();
         self.let_go(released);
         self.hang_up();
-        let at = core.time.since_start();
         for (name, lost) in self.hub.reset() {
             self.ledger.telemetry(&name).lost += lost.records;
             if lost.avoidable > 0 {
                 let what =
                     format!("{} telemetry records could not be delivered before the end", lost.avoidable);
-                self.ledger.problem(at, &name, what);
+                self.problem(core, &name, what);
             }
         }
     }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Failure;
+use crate::simulator::command::launch_error;
 use crate::simulator::core::{Core, InitProgress, Inner, Phase};
 use crate::simulator::environment::{AgentState, Rules};
 use crate::simulator::guest::{Guest, Recipe, Role};
@@ -41,7 +42,7 @@ impl Core {
             "the extension `{name}` comes too late: extensions start with the environment, before the first invocation"
         );
         assert!(
-            inner.guest(name).is_none(),
+            inner.extension(name).is_none(),
             "there is an extension `{name}` already: names are file names in Lambda"
         );
         inner.guests.push(Guest::new(name, Role::Extension, recipe));
@@ -51,6 +52,31 @@ impl Core {
         }
         drop(inner);
         self.changed();
+    }
+
+    /// Init where it is due, without an invocation.
+    pub(crate) async fn init(self: &Arc<Self>) -> Status {
+        let turn = self.turn.lock().await;
+        let phase = self.lock().phase;
+        let status = match phase {
+            Phase::New | Phase::Init => {
+                let deadline = Instant::now() + self.settings.init_timeout();
+                match self.initialise(InitPhase::Init, deadline).await {
+                    Ok(_) => {
+                        self.settle().await;
+                        Status::Success
+                    }
+                    Err(failure) => {
+                        self.bring_down(failure.shutdown_reason()).await;
+                        failure.status
+                    }
+                }
+            }
+            Phase::Idle | Phase::Invoke => Status::Success,
+            Phase::Ending | Phase::Down | Phase::Over => Status::Error,
+        };
+        drop(turn);
+        status
     }
 
     /// Goes through Init once; on failure the environment is left as it is, for whoever ends it.
@@ -111,11 +137,10 @@ impl Inner {
 
     fn launch(&mut self, core: &Arc<Core>, name: &str) {
         if self.env.launch(name).is_err() {
-            let at = core.time.since_start();
-            self.ledger.problem(at, name, "is the eleventh extension; Lambda starts ten");
+            self.problem(core, name, "is the eleventh extension; Lambda starts ten");
             return;
         }
-        let Some(guest) = self.guest(name) else { return };
+        let Some(guest) = self.extension(name) else { return };
         if let Err(error) = guest.launch(core) {
             let error_type = match error.kind() {
                 std::io::ErrorKind::PermissionDenied => "PermissionDenied",
@@ -123,9 +148,9 @@ impl Inner {
                 _ => "UnknownError",
             };
             self.env.launch_failed(name, error_type);
-            let at = core.time.since_start();
-            self.journal.note(at, format!("{name} could not be started: {error}"));
-            self.ledger.problem(at, name, format!("could not be started: {error}"));
+            let what = launch_error(&error);
+            self.note(core, format!("{name} {what}"));
+            self.problem(core, name, what);
         }
     }
 
@@ -148,10 +173,10 @@ impl Inner {
             return;
         }
         if let Err(error) = runtime.launch(core) {
-            let at = core.time.since_start();
-            self.journal.note(at, format!("the runtime could not be started: {error}"));
+            let what = launch_error(&error);
+            self.note(core, format!("the runtime {what}"));
             self.env.fatal("Runtime.InvalidEntrypoint");
-            self.ledger.problem(at, "runtime", format!("the function could not be started: {error}"));
+            self.problem(core, "runtime", format!("the function {what}"));
         }
     }
 
@@ -240,7 +265,6 @@ impl Inner {
         if report.status != Status::Timeout {
             return;
         }
-        let at = core.time.since_start();
         let late: Vec<(String, AgentState)> = self
             .env
             .agents()
@@ -256,7 +280,7 @@ impl Inner {
                 }
                 _ => "did not ask for its first event before Init timed out",
             };
-            self.ledger.problem(at, &name, what);
+            self.problem(core, &name, what);
         }
     }
 }

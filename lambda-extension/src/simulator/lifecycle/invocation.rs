@@ -6,12 +6,28 @@ use std::time::Duration;
 
 use crate::simulator::core::Core;
 use crate::simulator::report::{Held, Status};
+use crate::simulator::time::millis;
 
-/// One invocation, over.
+/// One invocation that is over, as [`Simulator::invoke`](crate::simulator::Simulator::invoke) returns it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{Function, Simulator, Status};
+///
+/// let sad = Function::failing("Function.Sad", "no");
+/// let simulator = Simulator::builder().function(sad).start().await;
+/// let invocation = simulator.invoke("{}").await.expect_error("Function.Sad");
+/// assert_eq!(invocation.status, Status::Error);
+/// assert!(invocation.init.is_some(), "the first invocation waits for Init");
+/// assert!(invocation.runtime.unwrap() <= invocation.duration);
+/// assert!(invocation.to_string().starts_with("error (Function.Sad) in "));
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Invocation {
-    /// Its request id.
+    /// Its request id, which the extensions' event, telemetry and the [report](crate::simulator::InvocationReport) name too.
     pub request_id: String,
     /// How it ended.
     pub status: Status,
@@ -43,6 +59,18 @@ impl fmt::Debug for Invocation {
             .field("runtime", &self.runtime)
             .field("held", &self.held)
             .finish_non_exhaustive()
+    }
+}
+
+/// How it ended and what it took, such as `success in 23.4 ms, held 1.2 ms by extensions`.
+impl fmt::Display for Invocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if let Some(error) = &self.error_type {
+            write!(f, " ({error})")?;
+        }
+        let (duration, held) = (millis(self.duration), millis(self.longest_hold()));
+        write!(f, " in {duration:.1} ms, held {held:.1} ms by extensions")
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::records::{Begun, RUNTIME_DONE, verdict};
 use super::{Failure, InitPhase, Invocation};
 use crate::simulator::answer::Answer;
-use crate::simulator::core::{Core, Inner, Phase, Progress, left};
+use crate::simulator::core::{Core, Inner, Phase, Progress};
 use crate::simulator::environment::{AgentState, Event, EventKind, Invoke, Outcome, Rules};
 use crate::simulator::fault::Fault;
 use crate::simulator::report::{Held, InvocationReport, Status};
@@ -74,9 +74,9 @@ impl Core {
                 Err(failure) => self.bring_down(failure.shutdown_reason()).await,
             }
         }
+        let left_ending = self.lock().phase == Phase::Ending;
         let crashed_meanwhile = self.lock().env.first_fatal().is_some();
-        if crashed_meanwhile {
-            self.thaw();
+        if left_ending || crashed_meanwhile {
             self.bring_down("failure").await;
         }
         if self.lock().phase == Phase::Down {
@@ -202,7 +202,7 @@ impl Core {
             inner.say_runtime_done(self, &begun, &Ok(()));
             inner.hub.flush();
         }
-        let deadline_ms = self.time.now_ms() + left(ready.deadline).as_millis() as u64;
+        let deadline_ms = self.time.at_ms(ready.deadline);
         let arn = self.settings.arn();
         let mut answer = Answer::new(200, "application/json", payload)
             .with("Lambda-Runtime-Aws-Request-Id", &begun.request_id)
@@ -252,14 +252,14 @@ impl Core {
             request_id: begun.request_id.clone(),
             status,
             error_type: error_type.clone(),
-            started: self.time.since_start_at(progress.sent),
+            started: self.time.since_start_at(billed_from),
             duration,
+            repeated_init: ready.init.filter(|_| ready.suppressed),
             runtime,
             held: held.clone(),
         };
         inner.ledger.invocation(report, duration);
-        let at = self.time.since_start();
-        inner.journal.note(at, format!("invocation {} is over: {status}", begun.request_id));
+        inner.note(self, format!("invocation {} is over: {status}", begun.request_id));
         drop(inner);
         self.changed();
         Invocation {
@@ -301,8 +301,7 @@ impl Inner {
             runtime_next: None,
             asked: Default::default(),
         });
-        let at = core.time.since_start();
-        self.journal.note(at, format!("invocation {request_id} begins"));
+        self.note(core, format!("invocation {request_id} begins"));
         Begun { request_id, sent, trace, odd_end: None }
     }
 
@@ -347,7 +346,6 @@ impl Inner {
         if failure.status != Status::Timeout || !self.runtime_is_done(request_id) {
             return;
         }
-        let at = core.time.since_start();
         let late: Vec<String> = self
             .env
             .agents()
@@ -356,8 +354,8 @@ impl Inner {
             .map(|agent| agent.name.clone())
             .collect();
         for name in late {
-            self.ledger.problem(
-                at,
+            self.problem(
+                core,
                 &name,
                 "did not ask for the next event before the function's timeout: the invocation failed although the \
                  function had finished",

@@ -9,7 +9,7 @@ mod restore;
 
 use tokio::time::Instant;
 
-pub(crate) use self::init::InitPhase;
+use self::init::InitPhase;
 pub use self::invocation::Invocation;
 pub(crate) use self::invoke::Fate;
 use super::core::{Core, Inner};

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Failure;
-use crate::simulator::core::{Core, Inner, Progress, span};
+use crate::simulator::core::{Core, Inner, Progress};
 use crate::simulator::environment::{Outcome, Rules};
 use crate::simulator::fault::Fault;
 use crate::simulator::report::Status;
-use crate::simulator::time::millis;
+use crate::simulator::time::{iso, millis};
 
 pub(super) const RUNTIME_DONE: &str = "platform.runtimeDone";
 
@@ -163,6 +163,15 @@ impl Inner {
     /// What the processes used at their peak; extensions in this process cannot be measured apart.
     fn memory_used_mb(&mut self, limit: u32) -> u64 {
         let kb: u64 = self.guests.iter_mut().map(|guest| guest.peak_kb()).sum();
-        kb.div_ceil(1024).clamp(1, u64::from(limit))
+        kb.div_ceil(1024).max(1).min(u64::from(limit))
     }
+}
+
+/// A span of telemetry.
+fn span(core: &Core, name: &str, from: Instant, to: Instant) -> Value {
+    json!({
+        "name": name,
+        "start": iso(core.time.at_ms(from)),
+        "durationMs": millis(to.saturating_duration_since(from)),
+    })
 }

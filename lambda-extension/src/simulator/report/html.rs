@@ -12,16 +12,19 @@ const DRAWN: usize = 60;
 const WIDTH: f64 = 960.0;
 const NAMES: f64 = 150.0;
 const ROW: f64 = 22.0;
+/// Room for the right half of the last label below a scale.
+const LAST_LABEL: f64 = 24.0;
 
 const STYLE: &str = "
-:root{--ink:#1c2430;--dim:#5d6b7e;--line:#dfe5ec;--back:#fff;--card:#f6f8fa;--fn:#3b77c9;--held:#e08a1e;--init:#6f5bb5;--end:#8592a3;--bad:#c2362f;--good:#2c8a57}
-@media (prefers-color-scheme:dark){:root{--ink:#e6ebf2;--dim:#98a5b7;--line:#303a48;--back:#12171e;--card:#1a212b;--fn:#6ea3ee;--held:#f0a84c;--init:#a593e6;--end:#7b8899;--bad:#ef6b64;--good:#56bd87}}
+:root{color-scheme:light dark;--ink:#1c2430;--dim:#5d6b7e;--line:#dfe5ec;--back:#fff;--card:#f6f8fa;--fn:#3b77c9;--held:#e08a1e;--init:#6f5bb5;--end:#8592a3;--bad:#c2362f;--good:#23774a;--warn:#96590a}
+@media (prefers-color-scheme:dark){:root{--ink:#e6ebf2;--dim:#98a5b7;--line:#303a48;--back:#12171e;--card:#1a212b;--fn:#6ea3ee;--held:#f0a84c;--init:#a593e6;--end:#7b8899;--bad:#ef6b64;--good:#56bd87;--warn:#f0a84c}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:1000px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}.dim{color:var(--dim)}
-.tiles{display:flex;flex-wrap:wrap;gap:.75rem;margin:1.25rem 0}.tile{background:var(--card);border-radius:.5rem;padding:.6rem 1rem;min-width:8rem}
-.tile b{display:block;font-size:1.35rem}.bad{color:var(--bad)}.good{color:var(--good)}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-svg{width:100%;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--ink)}text.dim{fill:var(--dim)}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}p.warn{margin-top:.8rem}.dim{color:var(--dim)}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.75rem;margin:1.25rem 0}.tile{background:var(--card);border-radius:.5rem;padding:.6rem .9rem;line-height:1.3}
+.tile b{display:block;font-size:1.35rem;white-space:nowrap}.bad{color:var(--bad)}.good{color:var(--good)}.warn{color:var(--warn)}
+.wide{overflow-x:auto}.keys span{white-space:nowrap;margin-right:1.25rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line)}td{white-space:nowrap}td.what{white-space:normal;min-width:14rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+svg{width:100%;min-width:860px;height:auto;display:block}text{font:12px system-ui,sans-serif;fill:var(--ink)}text.dim{fill:var(--dim)}text.bad{fill:var(--bad)}text.on{fill:var(--back)}
 .fn{fill:var(--fn)}.held{fill:var(--held)}.init{fill:var(--init)}.end{fill:var(--end)}.fail{fill:var(--bad)}.grid{stroke:var(--line)}.mark{stroke:var(--ink);stroke-width:1.5}
 .key{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .35em 0 0;vertical-align:-.05em}
 ";
@@ -73,10 +76,10 @@ fn tiles(report: &Report) -> Markup {
         div.tiles {
             (tile(totals.invocations.to_string(), "invocations", false))
             (tile(totals.failed.to_string(), "failed", totals.failed > 0))
-            (tile(ms(totals.billed), "billed", false))
-            (tile(ms(totals.held), "of it held by extensions", false))
-            (tile(late.to_string(), "telemetry records late", false))
-            (tile(lost.to_string(), "telemetry records lost", lost > 0))
+            (tile(time_label(millis(totals.billed)), "billed", false))
+            (tile(time_label(millis(totals.held)), "of it held by extensions", false))
+            (tile(late.to_string(), "records late", false))
+            (tile(lost.to_string(), "records lost", lost > 0))
             (tile(report.problems.len().to_string(), "problems", !report.is_clean()))
         }
     }
@@ -85,18 +88,19 @@ fn tiles(report: &Report) -> Markup {
 fn problems(report: &Report) -> Markup {
     html! {
         h2 { "Did the extensions behave?" }
-        @for one in report.freezes.iter().filter(|one| one.busy > 0) {
-            p.bad { (one.extension) " was still working at " (one.busy) " of " (one.thawed) " freezes. What it does after it asked for the next event is stuck until the next invocation, or lost." }
-        }
         @if report.is_clean() {
             p.good { "Yes: nothing was refused, nobody crashed, nobody had to be killed." }
         } @else {
-            table {
+            p.bad { "No." }
+            (table(html! {
                 tr { th { "when" } th { "who" } th { "what" } }
                 @for problem in &report.problems {
-                    tr { td { (ms(problem.at)) } td { (problem.extension) } td.bad { (problem.what) } }
+                    tr { td { (ms(problem.at)) } td { (problem.extension) } td.what.bad { (problem.what) } }
                 }
-            }
+            }))
+        }
+        @for one in report.freezes.iter().filter(|one| one.busy > 0) {
+            p.warn { (if report.is_clean() { "But look at " } else { "Look at " }) (one.extension) ", too: it was still working at " (one.busy) " of " (one.thawed) " freezes. What it does after it asked for the next event is stuck until the next invocation, or lost; it should ask when it is done." }
         }
     }
 }
@@ -109,7 +113,7 @@ struct Scale {
 impl Scale {
     fn x(&self, at: Duration) -> f64 {
         let part = if self.whole.is_zero() { 0.0 } else { at.as_secs_f64() / self.whole.as_secs_f64() };
-        NAMES + part.min(1.0) * (WIDTH - NAMES - 10.0)
+        NAMES + part.min(1.0) * (WIDTH - NAMES - LAST_LABEL)
     }
 
     fn width(&self, from: Duration, to: Duration) -> f64 {
@@ -137,20 +141,25 @@ impl Scale {
     }
 }
 
+/// A time in the unit and with the digits that say something.
 fn time_label(milliseconds: f64) -> String {
-    if milliseconds >= 1_000.0 {
-        format!("{} s", milliseconds / 1_000.0)
-    } else {
-        format!("{} ms", (milliseconds * 1_000.0).round() / 1_000.0)
-    }
+    let (number, unit) =
+        if milliseconds >= 1_000.0 { (milliseconds / 1_000.0, "s") } else { (milliseconds, "ms") };
+    let digits = if number < 10.0 { 100.0 } else { 10.0 };
+    format!("{} {unit}", (number * digits).round() / digits)
 }
 
 fn bar(class: &str, x: f64, y: f64, width: f64, tip: &str) -> Markup {
     html! { rect class=(class) x=(format!("{x:.1}")) y=(y) width=(format!("{width:.1}")) height=(ROW - 8.0) rx="2" { title { (tip) } } }
 }
 
-fn picture(height: f64, inside: Markup) -> Markup {
-    html! { svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" { (inside) } }
+/// A picture that a narrow window scrolls, so that its words stay large enough to read.
+fn picture(height: f64, what: &str, inside: Markup) -> Markup {
+    html! { div.wide { svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label=(what) { (inside) } } }
+}
+
+fn table(rows: Markup) -> Markup {
+    html! { div.wide { table { (rows) } } }
 }
 
 /// The whole life on one line each: when the environment was awake, and what for.
@@ -182,8 +191,8 @@ fn life(report: &Report) -> Markup {
     };
     html! {
         h2 { "The life of the environment" }
-        p.dim { "Where nothing is drawn, everybody waited and the environment was frozen." }
-        (picture(height, inside))
+        p.dim { "Where nothing is drawn, everybody waited" @if report.totals.freezes > 0 { " and the environment was frozen" } "." }
+        (picture(height, "Init, invocations and shutdown over time", inside))
     }
 }
 
@@ -212,41 +221,56 @@ fn invocations(report: &Report) -> Markup {
         (scale.grid(height))
         @for (row, one) in drawn.iter().enumerate() {
             @let y = row as f64 * ROW;
-            @let runtime = one.runtime.unwrap_or(one.duration).min(one.duration);
+            @let begin = one.repeated_init.unwrap_or_default();
+            @let done = one.runtime.map_or(one.duration, |runtime| (begin + runtime).min(one.duration));
             text x="0" y=(y + ROW - 8.0) { (one.request_id.chars().take(8).collect::<String>()) " " tspan.dim { (ms(one.duration)) } }
-            (bar(if one.status == Status::Success { "fn" } else { "fail" }, scale.x(Duration::ZERO), y + 2.0, scale.width(Duration::ZERO, runtime), &tip(one)))
+            @if !begin.is_zero() {
+                (bar("init", scale.x(Duration::ZERO), y + 2.0, scale.width(Duration::ZERO, begin), &format!("Init, repeated in {}", ms(begin))))
+            }
+            (bar(if one.status == Status::Success { "fn" } else { "fail" }, scale.x(begin), y + 2.0, scale.width(begin, done), &tip(one)))
             @let held = one.longest_hold();
             @if !held.is_zero() {
-                (bar("held", scale.x(runtime), y + 2.0, scale.width(runtime, runtime + held), &format!("held {} beyond the function", ms(held))))
+                (bar("held", scale.x(done), y + 2.0, scale.width(done, done + held), &format!("held {} beyond the function", ms(held))))
             }
             @for asking in &one.held {
                 @if let Some(asked) = asking.asked {
-                    line.mark x1=(scale.x(asked)) x2=(scale.x(asked)) y1=(y) y2=(y + ROW - 4.0) { title { (asking.extension) " asked for the next event after " (ms(asked)) } }
+                    line.mark x1=(scale.x(begin + asked)) x2=(scale.x(begin + asked)) y1=(y) y2=(y + ROW - 4.0) { title { (asking.extension) " asked for the next event after " (ms(asked)) } }
                 }
             }
+            (failure(one, scale.x(begin), scale.x(done + held), y))
         }
     };
     html! {
         h2 { "Invocations" }
-        p {
-            span.key style="background:var(--fn)" {} "function"
-            " \u{2003}" span.key style="background:var(--held)" {} "held by extensions after the function was done: this is billed"
-            " \u{2003}" span.key style="background:var(--bad)" {} "failed"
+        p.keys {
+            @if drawn.iter().any(|one| one.repeated_init.is_some()) { span { i.key style="background:var(--init)" {} "Init, repeated" } }
+            span { i.key style="background:var(--fn)" {} "function" }
+            span { i.key style="background:var(--held)" {} "held by extensions beyond it, and billed" }
+            span { i.key style="background:var(--bad)" {} "failed" }
         }
-        p.dim { "A mark shows when an extension asked for the next event."
-        }
+        p.dim { "A mark shows when an extension asked for the next event." }
         @if drawn.len() < report.invocations.len() { p.dim { "The last " (DRAWN) " of " (report.totals.invocations) "." } }
-        (picture(height, inside))
+        (picture(height, "Each invocation's time", inside))
     }
+}
+
+/// Why an invocation failed: on its bar where that is long, otherwise behind it.
+fn failure(one: &InvocationReport, begin: f64, end: f64, y: f64) -> Markup {
+    let Some(error) = one.error_type.as_deref().or((one.status == Status::Timeout).then_some("timeout"))
+    else {
+        return html! {};
+    };
+    let (class, x) = if end - begin > WIDTH / 4.0 { ("on", begin + 6.0) } else { ("bad", end + 6.0) };
+    html! { text class=(class) x=(format!("{x:.1}")) y=(y + ROW - 8.5) { (error) } }
 }
 
 fn extensions(report: &Report) -> Markup {
     html! {
         h2 { "Extensions" }
-        table {
+        (table(html! {
             tr { th { "phase" } th { "extension" } th { "events" } th { "state" } th.n { "registered" } th.n { "first next" } }
             @for init in &report.inits { (init_rows(init)) }
-        }
+        }))
         @for shutdown in &report.shutdowns { (shutdown_table(shutdown)) }
     }
 }
@@ -270,7 +294,7 @@ fn shutdown_table(shutdown: &ShutdownReport) -> Markup {
     html! {
         @if !shutdown.extensions.is_empty() {
             h2 { "Shutdown (" (shutdown.reason) "): " (ms(shutdown.duration)) }
-            table {
+            (table(html! {
                 tr { th { "extension" } th { "told" } th { "end" } th.n { "gone after" } }
                 @for one in &shutdown.extensions {
                     tr {
@@ -279,7 +303,7 @@ fn shutdown_table(shutdown: &ShutdownReport) -> Markup {
                         td.n { (ms(one.took)) }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -288,8 +312,8 @@ fn telemetry(report: &Report) -> Markup {
     html! {
         @if !report.telemetry.is_empty() {
             h2 { "Telemetry" }
-            p.dim { "Late: delivered only after a freeze. Every platform.report is, and extensions' own lines are; they are not counted." }
-            table {
+            p.dim { "Late: delivered only after a freeze. Every platform.report is, and extensions' own lines are; they are not counted as late." }
+            (table(html! {
                 tr { th { "extension" } th.n { "batches" } th.n { "records" } th.n { "late" } th.n { "twice" } th.n { "lost" } th.n { "failed attempts" } }
                 @for one in &report.telemetry {
                     tr {
@@ -297,7 +321,7 @@ fn telemetry(report: &Report) -> Markup {
                         td.n { (one.duplicates) } td.n.bad[one.lost > 0] { (one.lost) } td.n { (one.failed_attempts) }
                     }
                 }
-            }
+            }))
         }
     }
 }

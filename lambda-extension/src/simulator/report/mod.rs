@@ -44,22 +44,54 @@ impl fmt::Display for Status {
 }
 
 /// What the local Lambda saw from its start to its end. All times are counted from the start of the simulator.
+///
+/// It prints itself as text for a terminal, [`to_html`](Self::to_html) makes a page of it, and as JSON it has the fields
+/// below, in camel case, with durations as numbers of milliseconds under names that end in `Ms`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+/// use lambda_extension::simulator::{Function, ShutdownReason, Simulator, Status};
+/// use lambda_extension::{Error, InvokeEvent, extension_fn};
+///
+/// let function = Function::echo().takes(Duration::from_millis(5));
+/// let simulator = Simulator::builder().function(function).start().await;
+/// let extension = extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) });
+/// let running = tokio::spawn(simulator.config("quick").run(extension));
+/// simulator.invoke("{}").await.expect_success();
+/// let report = simulator.shutdown(ShutdownReason::Spindown).await;
+/// running.await.unwrap().unwrap();
+///
+/// report.expect_clean();
+/// assert_eq!(report.inits[0].extensions[0].events, ["INVOKE", "SHUTDOWN"]);
+/// assert_eq!((report.totals.invocations, report.totals.failed), (1, 0));
+/// let invocation = &report.invocations[0];
+/// assert_eq!(invocation.status, Status::Success);
+/// // What the extension costs: it was done long before the function.
+/// assert_eq!(invocation.held[0].extension, "quick");
+/// assert!(invocation.longest_hold() < Duration::from_millis(500));
+/// // It was told to shut down, and did so by itself.
+/// let end = &report.shutdowns[0].extensions[0];
+/// assert!(end.was_told && !end.killed);
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Every Init, the repeated ones included.
+    /// Every Init, the repeated ones included; of very many the last two hundred.
     pub inits: Vec<InitReport>,
     /// The invocations; of a long run the last thousand.
     pub invocations: Vec<InvocationReport>,
     /// Sums over all invocations, those that are no longer listed included.
     pub totals: Totals,
-    /// Every time extensions were told to shut down: at the end, and before each restart.
+    /// Every time extensions were told to shut down: at the end, and before each restart; of very many the last two hundred.
     pub shutdowns: Vec<ShutdownReport>,
     /// What became of the telemetry of each extension that subscribed.
     pub telemetry: Vec<TelemetryReport>,
     /// How extensions took being frozen, where that can be seen.
     pub freezes: Vec<FreezeReport>,
-    /// What an extension did wrong, or what went wrong with it.
+    /// What an extension did wrong, or what went wrong with it, each once; of very many the first two hundred.
     pub problems: Vec<Problem>,
     /// The journal of calls, for a failed expectation.
     #[serde(skip)]
@@ -67,12 +99,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing was wrong with any extension.
+    /// Nothing was wrong with any extension. A function that fails is no extension's problem: see [`Totals::failed`].
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Fails a test unless nothing was wrong with any extension.
+    /// Fails a test unless nothing was wrong with any extension; returns the report, to go on with.
     ///
     /// # Panics
     ///
@@ -88,7 +120,7 @@ impl Report {
     }
 }
 
-/// One Init.
+/// One Init: what took its time until everybody asked for the first event. See [`Report::inits`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -112,13 +144,13 @@ pub struct InitReport {
     pub extensions: Vec<ExtensionInit>,
 }
 
-/// One extension's part of Init.
+/// One extension's part of Init. See [`InitReport::extensions`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ExtensionInit {
     /// The name it registered under.
     pub name: String,
-    /// The state at the end of Init: `Ready` is good.
+    /// The state at the end of Init, in the words of Lambda's `platform.extension`: `Ready` is good.
     pub state: &'static str,
     /// What it registered for, in Lambda's words; empty if it did not register.
     pub events: Vec<&'static str>,
@@ -130,7 +162,7 @@ pub struct ExtensionInit {
     pub ready: Option<Duration>,
 }
 
-/// One invocation.
+/// One invocation: what it took, and how much of that is the extensions'. See [`Report::invocations`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -147,6 +179,9 @@ pub struct InvocationReport {
     /// How long it took, extensions included.
     #[serde(rename = "durationMs", serialize_with = "as_millis")]
     pub duration: Duration,
+    /// How long the Init took that was repeated at its begin, which is a part of its duration; none usually.
+    #[serde(rename = "repeatedInitMs", serialize_with = "as_optional_millis")]
+    pub repeated_init: Option<Duration>,
     /// How long the runtime took, if it came to an end.
     #[serde(rename = "runtimeMs", serialize_with = "as_optional_millis")]
     pub runtime: Option<Duration>,
@@ -161,14 +196,15 @@ impl InvocationReport {
     }
 }
 
-/// What one extension did with one invocation.
+/// What one extension did with one invocation. See [`InvocationReport::held`] and
+/// [`Invocation::held`](super::Invocation::held).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Held {
     /// The extension's name.
     pub extension: String,
-    /// When, after the invocation began, it asked for the next event; nothing if it never did.
+    /// When, after the invocation was given to everybody, it asked for the next event; nothing if it never did.
     #[serde(rename = "askedMs", serialize_with = "as_optional_millis")]
     pub asked: Option<Duration>,
     /// How long after the runtime was done that was; 0 if it asked before.
@@ -176,7 +212,7 @@ pub struct Held {
     pub beyond_runtime: Duration,
 }
 
-/// Sums over all invocations.
+/// Sums over all invocations, which a long run keeps while it forgets the single ones. See [`Report::totals`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -185,7 +221,7 @@ pub struct Totals {
     pub invocations: u64,
     /// How many did not succeed.
     pub failed: u64,
-    /// What Lambda would bill for, Init included.
+    /// What Lambda would bill for: invocations with their extensions, and Init. Its own rounding up is not in it.
     #[serde(rename = "billedMs", serialize_with = "as_millis")]
     pub billed: Duration,
     /// The part of it in which the runtime was done and an extension was not.
@@ -198,11 +234,11 @@ pub struct Totals {
     pub freezes: u64,
 }
 
-/// One shutdown.
+/// One shutdown: whom it met, and how each went. See [`Report::shutdowns`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// The reason as it was sent.
+    /// The reason as it was meant to be sent: [`Fault::UnknownReason`](super::Fault::UnknownReason) sends another.
     pub reason: String,
     /// When it began.
     #[serde(rename = "startedMs", serialize_with = "as_millis")]
@@ -214,7 +250,7 @@ pub struct ShutdownReport {
     pub extensions: Vec<ExtensionEnd>,
 }
 
-/// How one extension ended.
+/// How one extension ended. See [`ShutdownReport::extensions`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -224,15 +260,39 @@ pub struct ExtensionEnd {
     /// How long after SHUTDOWN it was gone.
     #[serde(rename = "tookMs", serialize_with = "as_millis")]
     pub took: Duration,
-    /// What it ended with, such as `exit status 0`.
+    /// What it ended with, such as `exit code 0`.
     pub ended: String,
-    /// It was subscribed to SHUTDOWN, so it had its time.
+    /// It was registered for SHUTDOWN, so it had its time; otherwise it was killed at once, which is no problem of its.
     pub was_told: bool,
-    /// It used up its time and had to be killed.
+    /// It used up its time, [2 s][shutdown] with the runtime's part, and had to be killed.
+    ///
+    /// [shutdown]: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
     pub killed: bool,
 }
 
-/// What became of one extension's telemetry.
+/// What became of one extension's telemetry, through all its lives. See [`Report::telemetry`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{Function, ShutdownReason, Simulator};
+/// use lambda_extension::telemetry::{Batch, Category, Subscription};
+/// use lambda_extension::{Error, extension_fn};
+///
+/// let function = Function::echo().logs("one line").logs("another");
+/// let simulator = Simulator::builder().function(function).start().await;
+/// let extension = extension_fn(|_: Batch| async { Ok::<_, Error>(()) });
+/// let config = simulator.config("lines").telemetry(Subscription::new([Category::Function]));
+/// let running = tokio::spawn(config.run(extension));
+/// simulator.invoke("{}").await.expect_success();
+/// let report = simulator.shutdown(ShutdownReason::Spindown).await;
+/// running.await.unwrap().unwrap();
+///
+/// let telemetry = &report.telemetry[0];
+/// assert_eq!((telemetry.extension.as_str(), telemetry.lost, telemetry.duplicates), ("lines", 0, 0));
+/// assert!(telemetry.delivered >= 2, "the function's lines, and what the framework asks for itself");
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -248,13 +308,13 @@ pub struct TelemetryReport {
     pub late: u64,
     /// Records that were delivered a second time.
     pub duplicates: u64,
-    /// Records that never were delivered.
+    /// Records that never were delivered: the listener refused them eight times, was too slow for them, or was gone.
     pub lost: u64,
     /// Deliveries that failed and were tried again.
     pub failed_attempts: u64,
 }
 
-/// How one extension took being frozen. It can be seen of processes on Linux.
+/// How one extension took being frozen. It can be seen of processes on Linux. See [`Report::freezes`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FreezeReport {
@@ -267,14 +327,31 @@ pub struct FreezeReport {
     pub busy: u64,
 }
 
-/// Something that an extension should not do, or that should not happen to it.
+/// Something that an extension should not do, or that should not happen to it. See [`Report::problems`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{ShutdownReason, Simulator};
+///
+/// let simulator = Simulator::start().await;
+/// simulator.spawn_fn("short", || async { Ok::<_, String>(()) });
+/// simulator.invoke("{}").await.expect_error("Extension.Crash");
+/// let report = simulator.shutdown(ShutdownReason::Spindown).await;
+///
+/// assert!(!report.is_clean());
+/// let problem = &report.problems[0];
+/// assert_eq!(problem.extension, "short");
+/// assert!(problem.to_string().starts_with("short: ended before SHUTDOWN (returned)"), "{problem}");
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
     /// When it was seen.
     #[serde(rename = "atMs", serialize_with = "as_millis")]
     pub at: Duration,
-    /// The extension.
+    /// The extension it is about, or `runtime` where the function could not be started.
     pub extension: String,
     /// What happened, in a sentence that says what should be done instead where that is not plain.
     pub what: String,

@@ -43,6 +43,10 @@ fn optional_ms(duration: Option<Duration>) -> String {
     duration.map_or_else(|| "never".to_owned(), ms)
 }
 
+fn after_ms(duration: Option<Duration>) -> String {
+    duration.map_or_else(|| "never".to_owned(), |duration| format!("after {:>10}", ms(duration)))
+}
+
 fn write_init(f: &mut fmt::Formatter<'_>, init: &InitReport) -> fmt::Result {
     let again = if init.phase == "invoke" { ", repeated inside an invocation" } else { "" };
     let error = init.error_type.as_deref().map(|error| format!(" ({error})")).unwrap_or_default();
@@ -51,10 +55,10 @@ fn write_init(f: &mut fmt::Formatter<'_>, init: &InitReport) -> fmt::Result {
         let events = if one.events.is_empty() { "no events".to_owned() } else { one.events.join("+") };
         writeln!(
             f,
-            "  {:<24} registered after {:>10}, first next after {:>10}, {events}, {}",
+            "  {:<24} registered {}, first next {}, {events}, {}",
             one.name,
-            optional_ms(one.registered),
-            optional_ms(one.ready),
+            after_ms(one.registered),
+            after_ms(one.ready),
             one.state
         )?;
     }
@@ -76,9 +80,11 @@ fn write_invocations(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result
         ms(totals.held),
         ms(totals.longest_hold)
     )?;
+    let again = report.invocations.iter().any(|one| one.repeated_init.is_some());
+    let again = if again { "▒ Init, repeated, " } else { "" };
     writeln!(
         f,
-        "  {:<10} {:<8} {:>11} {:>11} {:>11}   (█ function, ░ held)",
+        "  {:<10} {:<8} {:>11} {:>11} {:>11}   ({again}█ function, ░ held)",
         "", "status", "whole", "function", "held"
     )?;
     let longest = report.invocations.iter().map(|one| one.duration).max().unwrap_or_default();
@@ -116,8 +122,9 @@ fn bar(one: &InvocationReport, longest: Duration) -> String {
             (duration.as_secs_f64() / longest.as_secs_f64() * BAR as f64).round() as usize
         }
     };
-    let runtime = cells(one.runtime.unwrap_or(one.duration)).max(1);
-    format!("{}{}", "█".repeat(runtime), "░".repeat(cells(one.longest_hold())))
+    let init = one.repeated_init.unwrap_or_default();
+    let runtime = cells(one.runtime.unwrap_or(one.duration.saturating_sub(init))).max(1);
+    format!("{}{}{}", "▒".repeat(cells(init)), "█".repeat(runtime), "░".repeat(cells(one.longest_hold())))
 }
 
 fn write_shutdown(f: &mut fmt::Formatter<'_>, shutdown: &ShutdownReport) -> fmt::Result {

@@ -38,13 +38,6 @@ pub(crate) struct Dropped {
     pub(crate) bytes: u64,
 }
 
-impl Dropped {
-    pub(crate) fn add(&mut self, more: Self) {
-        self.records += more.records;
-        self.bytes += more.bytes;
-    }
-}
-
 /// The buffer of one subscriber.
 #[derive(Debug)]
 pub(crate) struct Batcher {
@@ -57,6 +50,7 @@ pub(crate) struct Batcher {
     closed: VecDeque<(Batch, usize)>,
     closed_items: usize,
     closed_bytes: usize,
+    dropped: Dropped,
 }
 
 impl Batcher {
@@ -71,23 +65,21 @@ impl Batcher {
             closed: VecDeque::new(),
             closed_items: 0,
             closed_bytes: 0,
+            dropped: Dropped::default(),
         }
     }
 
-    /// Adds a record; what is returned had to be dropped to make room.
-    pub(crate) fn push(&mut self, element: Element, now: Instant) -> Option<Dropped> {
+    pub(crate) fn push(&mut self, element: Element, now: Instant) {
         let size = element.json.len() + 1;
-        let mut dropped = None;
-        if self.open_bytes + size > self.max_bytes && !self.open.is_empty() {
-            dropped = self.close();
+        if self.open_bytes + size > self.max_bytes {
+            self.close();
         }
         self.first_at.get_or_insert(now);
         self.open_bytes += size;
         self.open.push(element);
         if self.open.len() >= self.max_items || self.open_bytes >= self.max_bytes {
-            dropped = dropped.or(self.close());
+            self.close();
         }
-        dropped
     }
 
     /// A batch whose time has come.
@@ -107,8 +99,13 @@ impl Batcher {
     }
 
     /// An input stream ended: what is there leaves now.
-    pub(crate) fn flush(&mut self) -> Option<Dropped> {
-        self.close()
+    pub(crate) fn flush(&mut self) {
+        self.close();
+    }
+
+    /// What had to be dropped since this was asked last, because the consumer is slow.
+    pub(crate) fn take_dropped(&mut self) -> Dropped {
+        std::mem::take(&mut self.dropped)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -129,9 +126,10 @@ impl Batcher {
         }
     }
 
-    fn close(&mut self) -> Option<Dropped> {
+    /// Puts the open batch into the queue, or drops it where that is full.
+    fn close(&mut self) {
         if self.open.is_empty() {
-            return None;
+            return;
         }
         let batch = std::mem::take(&mut self.open);
         let bytes = std::mem::take(&mut self.open_bytes);
@@ -142,9 +140,10 @@ impl Batcher {
             self.closed_items += batch.len();
             self.closed_bytes += bytes;
             self.closed.push_back((batch, bytes));
-            return None;
+        } else {
+            self.dropped.records += batch.len() as u64;
+            self.dropped.bytes += bytes as u64;
         }
-        Some(Dropped { records: batch.len() as u64, bytes: bytes as u64 })
     }
 }
 
@@ -201,11 +200,14 @@ mod tests {
     fn a_full_queue_drops_the_newest_batch_whole_and_counts_it() {
         let (mut batcher, now) = (batcher(), Instant::now());
         for _ in 0..WAITING_BATCHES * 3 {
-            assert_eq!(batcher.push(element(5), now), None);
+            batcher.push(element(5), now);
         }
-        batcher.push(element(5), now);
-        batcher.push(element(5), now);
-        assert_eq!(batcher.push(element(5), now), Some(Dropped { records: 3, bytes: 15 }));
+        assert_eq!(batcher.take_dropped(), Dropped::default());
+        for _ in 0..4 {
+            batcher.push(element(5), now);
+        }
+        batcher.flush();
+        assert_eq!(batcher.take_dropped(), Dropped { records: 4, bytes: 20 });
         assert_eq!(batcher.waiting().count(), WAITING_BATCHES * 3);
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::batcher::{Batch, Dropped};
 use super::{Sender, Subscriber};
@@ -18,6 +17,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// An answer that takes longer counts as none, and the batch comes again.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Who asks for a larger batch than this has more than an extension in mind.
+const LARGEST_BATCH: usize = 256 * 1024 * 1024;
 
 /// Runs as a task until it is aborted.
 pub(crate) async fn deliver(core: Arc<Core>, subscriber: Arc<Subscriber>, mut sender: Sender) {
@@ -83,8 +85,7 @@ async fn persist(
                 sender.hang_up();
                 let mut inner = core.lock();
                 inner.ledger.telemetry(&subscriber.name).failed_attempts += 1;
-                let at = core.time.since_start();
-                inner.journal.note(at, format!("telemetry to {} failed: {error}", subscriber.name));
+                inner.note(core, format!("telemetry to {} failed: {error}", subscriber.name));
                 last_error = error;
             }
         }
@@ -104,6 +105,7 @@ async fn try_once(core: &Core, sender: &mut Sender, body: &Bytes) -> Result<(), 
 
 fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, outcome: Result<u64, String>) {
     let mut inner = core.lock();
+    subscriber.batch_settled();
     let now = inner.hub.window;
     let figures = inner.ledger.telemetry(&subscriber.name);
     match outcome {
@@ -117,9 +119,8 @@ fn settle(core: &Core, subscriber: &Subscriber, batch: &Batch, body: &Bytes, out
             figures.lost += batch.len() as u64;
             let dropped = Dropped { records: batch.len() as u64, bytes: body.len() as u64 };
             let reason = format!("could not send events: {error}");
-            let at = core.time.since_start();
             let what = format!("did not accept {} telemetry records: {error}", batch.len());
-            inner.ledger.problem(at, &subscriber.name, what);
+            inner.problem(core, &subscriber.name, what);
             let format = core.settings.log_format;
             subscriber.say_dropped(dropped, &reason, core.time.now_ms(), format, now);
         }
@@ -142,7 +143,7 @@ fn body(core: &Core, batch: &Batch, lines: bool) -> Bytes {
         elements.insert(elements.len() / 2, odd);
     }
     let oversized = |fault: &Fault| match fault {
-        Fault::OversizedBatch(bytes) => Some(*bytes),
+        Fault::OversizedBatch(bytes) => Some(LARGEST_BATCH.min(*bytes)),
         _ => None,
     };
     if let Some(bytes) = core.faults.take(oversized) {
@@ -160,20 +161,4 @@ fn body(core: &Core, batch: &Batch, lines: bool) -> Bytes {
         body.truncate(cut);
     }
     Bytes::from(body)
-}
-
-impl Core {
-    /// Sleeps for a time that does not pass while the environment is frozen.
-    pub(crate) async fn sleep_thawed(&self, duration: Duration) {
-        let mut left = duration;
-        let mut frozen = self.frozen.subscribe();
-        while !left.is_zero() {
-            self.thawed().await;
-            let began = Instant::now();
-            tokio::select! {
-                () = tokio::time::sleep(left) => return,
-                _ = frozen.wait_for(|frozen| *frozen) => left = left.saturating_sub(began.elapsed()),
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@ mod delivery;
 mod event;
 mod sender;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
@@ -32,7 +32,7 @@ const SLOW_CONSUMER: &str =
 pub(crate) struct Hub {
     subscribers: Vec<Arc<Subscriber>>,
     deliveries: Vec<AbortHandle>,
-    replay: Vec<TelemetryEvent>,
+    replay: VecDeque<TelemetryEvent>,
     replay_open: bool,
     /// Counts the stretches between two freezes. What is delivered in a later one than it was generated in is late.
     pub(crate) window: u64,
@@ -63,7 +63,7 @@ impl Hub {
         Self {
             subscribers: Vec::new(),
             deliveries: Vec::new(),
-            replay: Vec::new(),
+            replay: VecDeque::new(),
             replay_open: true,
             window: 0,
             ending: false,
@@ -77,9 +77,9 @@ impl Hub {
         }
         if self.replay_open {
             if self.replay.len() == REPLAYED {
-                self.replay.remove(0);
+                self.replay.pop_front();
             }
-            self.replay.push(event);
+            self.replay.push_back(event);
         }
     }
 
@@ -103,7 +103,7 @@ impl Hub {
     /// Init is over: nobody can subscribe any more, and what there is leaves at once.
     pub(crate) fn close_replay(&mut self) {
         self.replay_open = false;
-        self.replay = Vec::new();
+        self.replay = VecDeque::new();
         self.flush();
     }
 
@@ -122,7 +122,7 @@ impl Hub {
     /// The environment starts anew; what had not left is lost, by subscriber.
     pub(crate) fn reset(&mut self) -> Vec<(String, Lost)> {
         self.deliveries.drain(..).for_each(|delivery| delivery.abort());
-        self.replay = Vec::new();
+        self.replay = VecDeque::new();
         self.replay_open = true;
         self.ending = false;
         self.subscribers
@@ -143,18 +143,15 @@ pub(crate) struct Subscriber {
     schema: String,
     buffer: Mutex<Buffer>,
     wake: Notify,
-    busy: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Buffer {
     batcher: Batcher,
-    /// Records of the batch that is on its way, which counts as lost until it was accepted.
-    on_the_way: Lost,
+    /// The batch that is on its way, which counts as lost until it was accepted.
+    on_the_way: Option<Lost>,
     disorder: Option<Random>,
     held_back: Vec<Element>,
-    /// Dropped because the consumer is slow, and not told yet.
-    dropped: Dropped,
 }
 
 impl Subscriber {
@@ -172,13 +169,11 @@ impl Subscriber {
             schema,
             buffer: Mutex::new(Buffer {
                 batcher,
-                on_the_way: Lost::default(),
+                on_the_way: None,
                 disorder: (disorder == Disorder::On).then_some(random),
                 held_back: Vec::new(),
-                dropped: Dropped::default(),
             }),
             wake: Notify::new(),
-            busy: AtomicBool::new(false),
         }
     }
 
@@ -201,11 +196,7 @@ impl Subscriber {
                 Content::Platform { .. } => Nature::Other,
             },
         };
-        let mut buffer = self.locked();
-        if let Some(dropped) = buffer.take_in(element, Instant::now()) {
-            buffer.dropped.add(dropped);
-        }
-        drop(buffer);
+        self.locked().take_in(element, Instant::now());
         self.wake.notify_one();
     }
 
@@ -225,7 +216,7 @@ impl Subscriber {
 
     /// What was dropped since this was asked last.
     fn take_dropped(&self) -> Dropped {
-        std::mem::take(&mut self.locked().dropped)
+        self.locked().batcher.take_dropped()
     }
 
     fn flush(&self) {
@@ -235,15 +226,17 @@ impl Subscriber {
 
     fn is_idle(&self) -> bool {
         let buffer = self.locked();
-        buffer.batcher.is_empty() && buffer.held_back.is_empty() && !self.busy.load(Ordering::Acquire)
+        buffer.batcher.is_empty() && buffer.held_back.is_empty() && buffer.on_the_way.is_none()
     }
 
     fn lost(&self) -> Lost {
-        let buffer = self.locked();
+        let mut buffer = self.locked();
+        let dropped = buffer.batcher.take_dropped();
         let waiting = Lost::of(buffer.batcher.waiting().chain(&buffer.held_back));
+        let on_the_way = buffer.on_the_way.unwrap_or_default();
         Lost {
-            records: waiting.records + buffer.on_the_way.records,
-            avoidable: waiting.avoidable + buffer.on_the_way.avoidable,
+            records: waiting.records + on_the_way.records + dropped.records,
+            avoidable: waiting.avoidable + on_the_way.avoidable,
         }
     }
 
@@ -251,14 +244,17 @@ impl Subscriber {
     fn take_due(&self) -> Option<Batch> {
         let mut buffer = self.locked();
         let batch = buffer.batcher.due(Instant::now())?;
-        buffer.on_the_way = Lost::of(&batch);
-        self.busy.store(true, Ordering::Release);
+        buffer.on_the_way = Some(Lost::of(&batch));
         Some(batch)
     }
 
+    /// What becomes of the batch is in the books; it may still have to come a second time.
+    fn batch_settled(&self) {
+        self.locked().on_the_way = Some(Lost::default());
+    }
+
     fn batch_done(&self) {
-        self.locked().on_the_way = Lost::default();
-        self.busy.store(false, Ordering::Release);
+        self.locked().on_the_way = None;
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -275,32 +271,36 @@ impl Subscriber {
 }
 
 impl Buffer {
-    fn take_in(&mut self, element: Element, now: Instant) -> Option<Dropped> {
+    fn take_in(&mut self, element: Element, now: Instant) {
         let Some(random) = &mut self.disorder else {
             return self.batcher.push(element, now);
         };
         if element.nature == Nature::Line && random.chance(15) {
-            self.held_back.push(element);
-            return None;
+            return self.held_back.push(element);
         }
         let (swap, cut) = (random.chance(30), random.chance(15));
         let done = element.nature == Nature::RuntimeDone;
-        let mut dropped = self.batcher.push(element, now);
+        self.batcher.push(element, now);
         if swap {
             self.batcher.swap_last_two();
         }
         if done {
-            for late in std::mem::take(&mut self.held_back) {
-                dropped = dropped.or(self.batcher.push(late, now));
-            }
+            self.let_go(now);
         }
-        if cut { dropped.or(self.batcher.flush()) } else { dropped }
+        if cut {
+            self.batcher.flush();
+        }
+    }
+
+    /// Lets those follow that a disturbance held back.
+    fn let_go(&mut self, now: Instant) {
+        for late in std::mem::take(&mut self.held_back) {
+            self.batcher.push(late, now);
+        }
     }
 
     fn flush(&mut self) {
-        for late in std::mem::take(&mut self.held_back) {
-            self.batcher.push(late, Instant::now());
-        }
+        self.let_go(Instant::now());
         self.batcher.flush();
     }
 }
