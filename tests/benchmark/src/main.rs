@@ -215,6 +215,7 @@ medians of a round, and what is shown is the median of the rounds with the quart
 - *lambda-extension 1.1.1*: AWS's published crate doing the same. It asks for another event after SHUTDOWN, and is killed
   after the 2 s that Lambda gives.
 - *bare reqwest loop*, *bare hyper loop*: what one would write by hand with these, without any of the rules of a life.
+- *Go loop on net/http*: the same in Go, by its standard library, `-ldflags \"-s -w\"`.
 - *raw socket*: a blocking socket and string formatting, the floor. For telemetry it scans each body as JSON and builds nothing.
 
 Take them again with `cargo run --profile driver --manifest-path tests/benchmark/Cargo.toml -- all --write` (some minutes;
