@@ -3,10 +3,7 @@
 use std::{
     fmt,
     path::PathBuf,
-    sync::{
-        atomic::{AtomicU16, Ordering},
-        Arc,
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +16,9 @@ use opentelemetry_sdk::{
     error::OTelSdkResult, logs::LogExporter as _, metrics::Temporality, trace::SpanExporter as _, Resource,
 };
 use prost::Message;
-use tracing::warn;
+use tracing::{debug, warn};
+
+use crate::settings;
 
 /// How long one attempt may take. A flush may hold an invocation for 2 s (`Config::max_hold`), so an attempt that hangs leaves
 /// time for another.
@@ -41,9 +40,10 @@ impl Exporters {
     /// The exporters that the variables `OTEL_EXPORTER_OTLP_…` describe, which opentelemetry-otlp reads, but for the one with
     /// the certificates.
     pub(crate) fn from_env() -> Result<Self, Error> {
+        settings::check(|name| std::env::var(name).ok())?.iter().for_each(|odd| warn!("{odd}"));
         let bundle = std::env::var_os("OTEL_EXPORTER_OTLP_CERTIFICATE").map(PathBuf::from);
         let http = outward::client(ATTEMPT, bundle.as_deref())?;
-        let client = || Client { http: http.clone(), refused: Arc::default() };
+        let client = || Client { http: http.clone(), latest: Arc::default() };
         let retries = || RetryPolicy::default().with_max_delay(Duration::from_millis(400));
 
         let own = client();
@@ -77,24 +77,31 @@ impl<E> Route<E> {
     /// Whether what was sent is done with: the collector has it, or will never take it. Everything else is an error, and may be
     /// sent again.
     pub(crate) fn settle(&self, what: &str, sent: OTelSdkResult) -> Result<(), Error> {
-        let refused = self.client.refused.swap(0, Ordering::Relaxed);
-        match sent {
-            Ok(()) => Ok(()),
-            Err(error) if refused == 0 => Err(format!("{what} were not delivered: {error}").into()),
-            Err(_) => {
-                warn!("{what} are lost: the collector refuses them with status {refused}");
+        let latest = self.client.latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (sent, latest) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(failure)) if failure.is_final => {
+                warn!("{what} are lost: the collector refuses them: {}", failure.said);
                 Ok(())
             }
+            (Err(_), Some(failure)) => Err(format!("{what} were not delivered: {}", failure.said).into()),
+            (Err(error), None) => Err(format!("{what} were not delivered: {error}").into()),
         }
     }
 }
 
-/// The client of one exporter. It notes what the exporter does not say: whether sending the same again makes sense.
+/// The client of one exporter. It notes what the exporter does not say: why the latest request failed.
 #[derive(Clone)]
 struct Client {
     http: reqwest::Client,
-    /// The status with which the latest request was refused for good; 0 if it was not.
-    refused: Arc<AtomicU16>,
+    latest: Arc<Mutex<Option<Failure>>>,
+}
+
+/// Why a request failed.
+struct Failure {
+    /// Whether sending the same again makes no sense.
+    is_final: bool,
+    said: String,
 }
 
 impl fmt::Debug for Client {
@@ -107,16 +114,29 @@ impl fmt::Debug for Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let to = request.uri().clone();
-        let answer = self.http.send_bytes(request).await.inspect_err(|error| warn!("{to}: {error}"))?;
-        let status = answer.status();
-        self.refused.store(if is_final(status.as_u16()) { status.as_u16() } else { 0 }, Ordering::Relaxed);
-        if status.is_success() {
-            warn_of_partial_success(answer.body());
-        } else {
-            warn!("{to}: {status}: {}", String::from_utf8_lossy(answer.body()));
-        }
-        Ok(answer)
+        let sent = self.http.send_bytes(request).await;
+        let failure = match &sent {
+            Ok(answer) if answer.status().is_success() => {
+                warn_of_partial_success(answer.body());
+                None
+            }
+            Ok(answer) => {
+                let said = format!("{to}: {}: {}", answer.status(), String::from_utf8_lossy(answer.body()));
+                Some(Failure { is_final: is_final(answer.status().as_u16()), said })
+            }
+            Err(error) => Some(Failure { is_final: false, said: causes(&**error) }),
+        };
+        // What is tried again is no news yet.
+        failure.iter().for_each(|failure| debug!("{}", failure.said));
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        sent
     }
+}
+
+/// An error with its causes, in one line of the log: reqwest's own words name the URL and leave out why.
+fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Whether a status says that the same request will never succeed ("OTLP/HTTP Response" in the OpenTelemetry Protocol's

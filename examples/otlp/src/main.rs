@@ -8,6 +8,7 @@ mod logs;
 mod metrics;
 mod observer;
 mod resource;
+mod settings;
 mod xray;
 
 use std::time::Duration;

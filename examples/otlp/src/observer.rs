@@ -152,7 +152,16 @@ impl Extension for Observer {
             send_spans(&self.exporters.spans, &mut self.spans),
             send_metrics(&self.exporters.metrics, &mut self.metrics),
         );
-        logs.and(spans).and(metrics)
+        let failures: Vec<_> = [logs, spans, metrics]
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|error| error.to_string())
+            .collect();
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(failures.join("; ").into())
+        }
     }
 
     async fn on_shutdown(&mut self, _: ShutdownEvent) -> Result<(), Error> {
