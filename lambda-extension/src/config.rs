@@ -25,8 +25,9 @@ use crate::{
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 const NAME: &str = "LAMBDA_EXTENSION_NAME";
-/// Where one of them is set, no local Lambda is started; nor where `AWS_LAMBDA_RUNTIME_API` is.
-const SPEAK_OF_LAMBDA: [&str; 3] = ["AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT", "LAMBDA_EXTENSION_GUEST"];
+/// Where one of them is set, no local Lambda is started.
+const SPEAK_OF_LAMBDA: [&str; 4] =
+    [RUNTIME_API, "AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT", "LAMBDA_EXTENSION_GUEST"];
 /// Where Lambda's own API listens, in the network that extensions share with it.
 const RUNTIME_API_PORT: u16 = 9001;
 
@@ -383,7 +384,7 @@ fn not_in_lambda(variable: impl Fn(&str) -> Option<OsString>) -> ExtensionError 
     let speaking: Vec<_> = SPEAK_OF_LAMBDA.into_iter().filter(|name| variable(name).is_some()).collect();
     let first = match speaking.join(" and ") {
         names if names.is_empty() => names,
-        names => format!("unset {names}, which would say that this is Lambda, and "),
+        names => format!("unset {names}, which even when empty would stand for Lambda, and "),
     };
     ExtensionError::config(format!(
         "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda, which runs extensions from \
