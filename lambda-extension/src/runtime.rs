@@ -536,5 +536,6 @@ fn hook_span(hook: Hook) -> Span {
     span(|| tracing::debug_span!("extension", hook = hook.as_str()))
 }
 
-#[cfg(all(test, feature = "logging", feature = "simulator"))]
+#[cfg(test)]
+#[cfg(all(feature = "logging", feature = "simulator"))]
 mod tests;
