@@ -186,7 +186,7 @@ impl<E: Extension> Life<E> {
         let limit = self.init_bound();
         let constructed =
             attend(&mut self.inbox, constructing, limit).instrument(hook_span(Hook::Constructor)).await;
-        self.say_if_blocking(Hook::Constructor, limit, Instant::now());
+        self.say_if_blocking(Hook::Constructor, self.inbox.earliest(limit), Instant::now());
         self.extension = self.judge(Hook::Constructor, constructed)?;
         Ok(())
     }
@@ -194,7 +194,7 @@ impl<E: Extension> Life<E> {
     async fn live(&mut self) -> Result<(), ExtensionError> {
         let limit = self.init_bound();
         let initialised = self.call(Call::Init(self.registration.clone()), limit).await?;
-        self.say_if_blocking(Hook::OnInit, limit, Instant::now());
+        self.say_if_blocking(Hook::OnInit, self.inbox.earliest(limit), Instant::now());
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
@@ -306,7 +306,7 @@ impl<E: Extension> Life<E> {
             }
         }
         let now = Instant::now();
-        self.say_if_blocking(last, None, now);
+        self.say_if_blocking(last, self.inbox.hold_bound(), now);
         self.inbox.function_done(now);
         Ok(())
     }
@@ -418,8 +418,10 @@ impl<E: Extension> Life<E> {
         }
         let flushed = self.call(Call::Flush(event), limit).await;
         let ended = Instant::now();
-        self.say_if_blocking(Hook::OnFlush, limit, ended);
         let took = ended - started;
+        if took > BLOCKED {
+            self.say_if_blocking(Hook::OnFlush, self.inbox.earliest(limit), ended);
+        }
         self.handle.count(|metrics| {
             metrics.flushed += u64::from(matches!(flushed, Ok(Some(()))));
             metrics.flushing += took;
@@ -434,19 +436,16 @@ impl<E: Extension> Life<E> {
         let Some(extension) = &mut self.extension else { return Ok(None) };
         let outcome = attend(&mut self.inbox, call.start(extension), limit).instrument(hook_span(hook)).await;
         if matches!(outcome, Err(HookError::Cancelled { .. })) {
-            self.say_if_blocking(hook, limit, Instant::now());
+            self.say_if_blocking(hook, self.inbox.earliest(limit), Instant::now());
         }
         self.judge(hook, outcome)
     }
 
-    /// Says, once, that the hook which has ended now was due long ago: it was not dropped, because it did not await.
-    fn say_if_blocking(&mut self, hook: Hook, limit: Option<Instant>, now: Instant) {
-        let Some(late) = self.inbox.earliest(limit).map(|bound| now.saturating_duration_since(bound)) else {
-            return;
-        };
-        if late < BLOCKED || std::mem::replace(&mut self.said_blocking, true) {
-            return;
-        }
+    /// Says, once, that the hook which has ended now should have ended long ago: it was not dropped, because it did not await.
+    fn say_if_blocking(&mut self, hook: Hook, bound: Option<Instant>, now: Instant) {
+        let late = bound.and_then(|bound| now.checked_duration_since(bound));
+        let Some(late) = late.filter(|late| *late >= BLOCKED && !self.said_blocking) else { return };
+        self.said_blocking = true;
         say::warn(format_args!(
             "{hook} went on for {} ms after its bound, {}: it blocked its thread, and only what awaits can be dropped. Use an \
              async client, or tokio::task::spawn_blocking",
