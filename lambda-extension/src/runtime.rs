@@ -443,15 +443,12 @@ impl<E: Extension> Life<E> {
 
     /// Says, once, that the hook which has ended now should have ended long ago: it was not dropped, because it did not await.
     fn say_if_blocking(&mut self, hook: Hook, bound: Option<Instant>, now: Instant) {
-        let late = bound.and_then(|bound| now.checked_duration_since(bound));
-        let Some(late) = late.filter(|late| *late >= BLOCKED && !self.said_blocking) else { return };
-        self.said_blocking = true;
-        say::warn(format_args!(
-            "{hook} went on for {} ms after its bound, {}: it blocked its thread, and only what awaits can be dropped. Use an \
-             async client, or tokio::task::spawn_blocking",
-            late.as_millis(),
-            self.inbox.bound_name()
-        ));
+        let Some(bound) = bound.filter(|bound| *bound < now) else { return };
+        let late = now - bound;
+        if late < BLOCKED || std::mem::replace(&mut self.said_blocking, true) {
+            return;
+        }
+        say_blocking(hook, late, self.inbox.bound_name());
     }
 
     /// Counts and logs a failure, or makes it the end, as the policy says.
@@ -526,7 +523,19 @@ fn span(make: impl FnOnce() -> Span) -> Span {
     if tracing::dispatcher::has_been_set() { make() } else { Span::none() }
 }
 
+#[cold]
+#[inline(never)]
+fn say_blocking(hook: Hook, late: Duration, bound: &str) {
+    say::warn(format_args!(
+        "{hook} went on for {} ms after its bound, {bound}: it blocked its thread, and only what awaits can be dropped. Use an \
+         async client, or tokio::task::spawn_blocking",
+        late.as_millis()
+    ));
+}
+
 /// The invocation that a line is about, where no span around the line names it.
+#[cold]
+#[inline(never)]
 fn unless_in_span(request_id: &RequestId) -> String {
     if Span::current().is_none() { format!("{request_id}: ") } else { String::new() }
 }
