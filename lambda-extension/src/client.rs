@@ -402,6 +402,11 @@ fn parse_address(runtime_api: &str) -> Result<Uri, ExtensionError> {
         ))
     };
     let text = runtime_api.trim();
+    if text.is_empty() {
+        return Err(ExtensionError::config(
+            "the address of Lambda's API is empty; it should be like 127.0.0.1:9001 or http://127.0.0.1:9001/path",
+        ));
+    }
     let uri = match text.split_once("://") {
         Some(("http", _)) => Uri::try_from(text),
         Some((scheme, _)) => return Err(wrong(format!("Lambda's API is plain http, not {scheme}"))),

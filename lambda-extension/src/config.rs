@@ -25,6 +25,11 @@ use crate::{
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
 const NAME: &str = "LAMBDA_EXTENSION_NAME";
+/// Where one of them is set, no local Lambda is started.
+const SPEAK_OF_LAMBDA: [&str; 4] =
+    [RUNTIME_API, "AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT", "LAMBDA_EXTENSION_GUEST"];
+/// Where Lambda's own API listens, in the network that extensions share with it.
+const RUNTIME_API_PORT: u16 = 9001;
 
 /// What to do when a hook fails: returns an error, panics, or is dropped at its bound.
 ///
@@ -118,7 +123,8 @@ impl Config {
     ///
     /// [`ExtensionError::Config`] when `AWS_LAMBDA_RUNTIME_API` is missing or no address, or there is no name to be had.
     ///
-    /// With the feature `simulator`, and where nothing speaks of Lambda, this does not return: it runs the program
+    /// With the feature `simulator` this does not return where none of `AWS_LAMBDA_RUNTIME_API`, `AWS_LAMBDA_FUNCTION_NAME`,
+    /// `LAMBDA_TASK_ROOT` and `LAMBDA_EXTENSION_GUEST` is set: it runs the program
     /// [under a local Lambda](crate::simulator::door) instead, and ends the process. So call it first thing in `main`.
     ///
     /// ```no_run
@@ -154,7 +160,7 @@ impl Config {
                 "the value of {name} is not UTF-8; set it to plain text, or leave it out"
             ))),
         };
-        let runtime_api = text(RUNTIME_API)?.ok_or_else(|| ExtensionError::config(NOT_IN_LAMBDA))?;
+        let runtime_api = text(RUNTIME_API)?.ok_or_else(|| not_in_lambda(&variable))?;
         let mut config = Self::new(&runtime_api)?;
         config.name = match text(NAME)? {
             Some(name) => name,
@@ -288,7 +294,13 @@ impl Config {
     /// Says what cannot work, before anything is asked of Lambda.
     pub(crate) fn validate(&self) -> Result<(), ExtensionError> {
         let fits_into_a_header = self.name.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        if self.name.trim().is_empty() || self.name.contains('/') || !fits_into_a_header {
+        if self.name.trim().is_empty() {
+            return Err(ExtensionError::config(
+                "the extension's name is empty: it is that of a file in /opt/extensions; set `Config::name` or \
+                 LAMBDA_EXTENSION_NAME to it",
+            ));
+        }
+        if self.name.contains('/') || !fits_into_a_header {
             return Err(ExtensionError::config(format!(
                 "{:?} is no name for an extension: it is that of a file in /opt/extensions, without the folder and in printable \
                  ASCII; rename the file, or set `Config::name` or LAMBDA_EXTENSION_NAME",
@@ -300,6 +312,13 @@ impl Config {
             return Err(ExtensionError::config(
                 "FlushStrategy::End and Adaptive flush at the end of invocations, and the extension does not register for INVOKE; \
                  register for it, or choose Periodic or Shutdown",
+            ));
+        }
+        if matches!(self.flush, Some(FlushStrategy::Periodic(interval)) if interval < Duration::from_millis(1))
+        {
+            return Err(ExtensionError::config(
+                "the interval of FlushStrategy::Periodic must be at least 1 millisecond; to flush at the end of every \
+                 invocation, choose End",
             ));
         }
         Ok(())
@@ -361,9 +380,32 @@ impl Config {
     }
 }
 
-const NOT_IN_LAMBDA: &str = "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda, which runs \
-     extensions from /opt/extensions. To try one here, build it with lambda_extension's feature `simulator`, or run it \
-     under `lambda-sim`";
+fn not_in_lambda(variable: impl Fn(&str) -> Option<OsString>) -> ExtensionError {
+    let speaking: Vec<_> = SPEAK_OF_LAMBDA.into_iter().filter(|name| variable(name).is_some()).collect();
+    let first = match speaking.join(" and ") {
+        names if names.is_empty() => names,
+        names => format!("unset {names}, which even when empty would stand for Lambda, and "),
+    };
+    ExtensionError::config(format!(
+        "AWS_LAMBDA_RUNTIME_API is not set, so this process was not started by Lambda, which runs extensions from \
+         /opt/extensions. To try one here, {first}use `cargo run --features lambda_extension/simulator`; or run it \
+         under `lambda-sim`"
+    ))
+}
+
+/// Says what is wrong with a subscription, before a listener is opened for it.
+pub(crate) fn validate_subscription(subscription: &Subscription) -> Result<(), ExtensionError> {
+    let wrong = if subscription.categories().next().is_none() {
+        "the subscription to telemetry is empty, and nothing would come; name at least one `Category`, or leave the \
+         subscription out"
+    } else if subscription.port == Some(RUNTIME_API_PORT) {
+        "telemetry cannot be delivered to port 9001, which is Lambda's own; leave `Subscription::port` out to get a \
+         free one, or choose another"
+    } else {
+        return Ok(());
+    };
+    Err(ExtensionError::config(wrong))
+}
 
 /// The name an extension has if nobody says otherwise, for those who need it before there is a configuration.
 #[cfg(feature = "logging")]
@@ -389,6 +431,7 @@ fn file_name(program: Option<&OsStr>) -> Result<String, ExtensionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Category;
 
     fn config(variables: &[(&str, &str)], program: &str) -> Result<Config, ExtensionError> {
         let variable = |name: &str| {
@@ -411,7 +454,7 @@ mod tests {
     #[test]
     fn a_name_that_cannot_be_registered_is_refused_as_such() {
         let config = Config::new("127.0.0.1:9001").unwrap();
-        for name in ["", " ", "/opt/extensions/my-ext", "my-\next", "café"] {
+        for name in ["/opt/extensions/my-ext", "my-\next", "café"] {
             let error = config.clone().name(name).validate().unwrap_err().to_string();
             assert!(error.contains(&format!("{name:?} is no name")), "{error}");
         }
@@ -419,9 +462,54 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_empty_is_said_to_be_empty() {
+        let error = Config::new("127.0.0.1:9001").unwrap().name(" ").validate().unwrap_err().to_string();
+        assert!(error.contains("the extension's name is empty"), "{error}");
+    }
+
+    #[test]
+    fn what_the_attribute_refuses_is_refused_here_too() {
+        let config = Config::new("127.0.0.1:9001").unwrap().name("my-ext");
+        for (interval, works) in
+            [(Duration::ZERO, false), (Duration::from_micros(999), false), (Duration::from_millis(1), true)]
+        {
+            let validated = config.clone().flush(FlushStrategy::Periodic(interval)).validate();
+            let refused = validated.map_err(|error| error.to_string()).err();
+            assert_eq!(refused.is_none(), works, "{interval:?}: {refused:?}");
+            assert!(refused.is_none_or(|refused| refused.contains("at least 1 millisecond")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subscription_that_cannot_work_is_refused_before_anything_is_asked() {
+        let config = Config::new("127.0.0.1:9").unwrap().name("my-ext");
+        for (subscription, said) in [
+            (Subscription::new([]), "name at least one `Category`"),
+            (Subscription::new([Category::Function]).port(9001), "port 9001, which is Lambda's own"),
+        ] {
+            let error = config.clone().telemetry(subscription).register().await.unwrap_err();
+            assert!(matches!(&error, ExtensionError::Config(reason) if reason.contains(said)), "{error}");
+        }
+    }
+
+    #[test]
     fn a_process_that_lambda_did_not_start_is_told_so() {
         let error = config(&[], "/bin/ext").unwrap_err().to_string();
         assert!(error.contains("AWS_LAMBDA_RUNTIME_API is not set"), "{error}");
+        assert!(error.contains("`cargo run --features lambda_extension/simulator`"), "{error}");
+        assert!(!error.contains("unset"), "{error}");
+    }
+
+    /// With them no local Lambda is started, so what to do without them is no help.
+    #[test]
+    fn variables_that_speak_of_lambda_are_named() {
+        for name in SPEAK_OF_LAMBDA {
+            let error = config(&[(name, "")], "/bin/ext").unwrap_err().to_string();
+            assert!(error.contains(&format!("unset {name},")), "{error}");
+        }
+        let both = [("LAMBDA_TASK_ROOT", "/var/task"), ("AWS_LAMBDA_FUNCTION_NAME", "orders")];
+        let error = config(&both, "/bin/ext").unwrap_err().to_string();
+        assert!(error.contains("unset AWS_LAMBDA_FUNCTION_NAME and LAMBDA_TASK_ROOT,"), "{error}");
     }
 
     #[test]
@@ -430,7 +518,9 @@ mod tests {
         {
             assert!(Config::new(address).is_ok(), "{address}");
         }
-        for address in ["https://127.0.0.1", "", "http://", "127.0.0.1:port", "ftp://x"] {
+        let error = Config::new(" ").unwrap_err().to_string();
+        assert!(error.contains("the address of Lambda's API is empty"), "{error}");
+        for address in ["https://127.0.0.1", "http://", "127.0.0.1:port", "ftp://x"] {
             let error = Config::new(address).unwrap_err().to_string();
             assert!(error.contains(&format!("`{address}`")), "{address}: {error}");
         }

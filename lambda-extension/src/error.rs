@@ -7,8 +7,8 @@ pub type Error = Box<dyn StdError + Send + Sync>;
 
 /// Why an extension could not go on. One variant per thing that was being done.
 ///
-/// `Debug` prints the message and its causes, one a line, because that is what Rust shows when `main` returns
-/// the error.
+/// `Debug` prints the message with the [type](Self::error_type) that Lambda is told, and its causes, one a line, because that is
+/// what Rust shows when `main` returns the error.
 ///
 /// ```
 /// use lambda_extension::Config;
@@ -97,7 +97,9 @@ impl ExtensionError {
 
 impl fmt::Debug for ExtensionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&chain(self).join("\n  caused by: "))
+        let mut messages = chain(self);
+        messages[0] += &format!(" ({})", self.error_type());
+        f.write_str(&messages.join("\n  caused by: "))
     }
 }
 
@@ -233,10 +235,11 @@ fn registration_hint(source: &ApiError) -> &'static str {
         ": an internal extension must register before the function's runtime asks for its first invocation"
     } else if source.is("Extension.TooManyExtensions") {
         ": a function can have ten extensions, internal ones included; remove one"
-    } else if source.says("already registered") {
+    } else if source.is("Extension.InvalidExtensionState") || source.says("already registered") {
         ": a process registers once, and an internal extension needs a name that no other has"
     } else if matches!(source, ApiError::Connect { .. }) {
-        ": nobody listens there; where an emulator is to answer, start it first and set AWS_LAMBDA_RUNTIME_API to its address"
+        ": nobody answers at its address, which AWS_LAMBDA_RUNTIME_API says, or `Config::new`; where an emulator is to \
+         answer, start it first and set AWS_LAMBDA_RUNTIME_API to its address"
     } else {
         ""
     }
@@ -306,10 +309,12 @@ pub enum HookError {
     },
 
     /// It was still running at its bound, and was dropped.
-    #[error("it was still running after {} ms, when its time was up, and was dropped", .after.as_millis())]
+    #[error("it was still running after {} ms, when it met its bound, {bound}, and was dropped", .after.as_millis())]
     Cancelled {
         /// How long it had been running.
         after: Duration,
+        /// What had set the bound, and by what name that can be changed.
+        bound: &'static str,
     },
 }
 
@@ -327,7 +332,10 @@ mod tests {
     fn debug_prints_each_cause_once_and_on_its_own_line() {
         let cause = io::Error::new(io::ErrorKind::NotFound, "no such table");
         let error = ExtensionError::Hook { hook: Hook::OnInvoke, source: HookError::Failed(cause.into()) };
-        assert_eq!(format!("{error:?}"), "on_invoke failed\n  caused by: no such table");
+        assert_eq!(
+            format!("{error:?}"),
+            "on_invoke failed (Extension.HookFailed)\n  caused by: no such table"
+        );
     }
 
     #[test]
@@ -366,7 +374,7 @@ mod tests {
             ExtensionError::Report { source: refused() },
             hook(HookError::Failed("ü\n".into())),
             hook(HookError::Panicked { message: "ü\n".into(), location: None }),
-            hook(HookError::Cancelled { after: Duration::ZERO }),
+            hook(HookError::Cancelled { after: Duration::ZERO, bound: "" }),
         ] {
             let reason = error.error_type().strip_prefix("Extension.").expect("it has the category");
             assert!(reason.starts_with(|c: char| c.is_ascii_uppercase()));
@@ -393,10 +401,17 @@ mod tests {
         };
         for (error, cure) in [
             (register(refused("Extension.InvalidExtensionState", already)), "a name that no other has"),
+            (
+                register(refused(
+                    "Extension.InvalidExtensionState",
+                    "State transition from Registered to Registered failed",
+                )),
+                "a process registers once",
+            ),
             (register(refused("Extension.TooManyExtensions", "Extension limit (10) reached")), "remove one"),
             (
-                register(ApiError::Connect { address: "127.0.0.1:9".into(), reason: "refused".into() }),
-                "set AWS_LAMBDA_RUNTIME_API",
+                register(ApiError::Connect { address: "nonsense".into(), reason: "no such host".into() }),
+                "which AWS_LAMBDA_RUNTIME_API says",
             ),
             (
                 ExtensionError::Report {

@@ -54,7 +54,7 @@ use crate::{
 /// ```
 ///
 /// A hook that blocks its thread instead of awaiting cannot be dropped, and holds the invocation until the function
-/// times out. Use `tokio::task::spawn_blocking` for such work.
+/// times out; one that returns too late is named in the log, once. Use `tokio::task::spawn_blocking` for such work.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Lambda extension",
     label = "this has no `impl lambda_extension::Extension`",

@@ -52,7 +52,8 @@ pub enum FlushStrategy {
     /// At the end of every invocation. With telemetry that is when its `platform.runtimeDone` has come, so that all the
     /// function logged is in the flush; without, when `on_invoke` has returned.
     End,
-    /// At the end of the first invocation after this much time. Nothing is waited for.
+    /// In the first invocation after this much time, at least a millisecond, once its `on_invoke` has returned. Nothing is waited
+    /// for: the flush runs beside the function.
     Periodic(Duration),
     /// `End` while invocations are rare, and `Periodic` with 10 s while they are dense: when the last five came less than
     /// 10 s apart on average.

@@ -136,7 +136,8 @@ impl Handle {
     }
 
     /// Asks for a flush, whatever the [`FlushStrategy`](crate::FlushStrategy). It comes before the loop asks for
-    /// the next event: at the end of this invocation, or of the next one when none goes on.
+    /// the next event: at the end of this invocation, or of the next one when none goes on. On Lambda Managed Instances, where
+    /// nothing is frozen, it comes at once.
     pub fn request_flush(&self) {
         self.shared.flush_requested.store(true, Ordering::Relaxed);
         self.shared.flush_request.notify_one();

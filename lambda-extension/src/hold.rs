@@ -74,6 +74,15 @@ impl Hold {
         self.done
     }
 
+    /// What sets the bound, as errors name it.
+    pub(crate) fn bound_name(&self) -> &'static str {
+        if self.bound() == self.deadline {
+            "the function's timeout less a margin"
+        } else {
+            "`Config::max_hold`"
+        }
+    }
+
     /// Whether the function's own time is not up yet.
     pub(crate) fn before_deadline(&self, now: Instant) -> bool {
         self.deadline.is_none_or(|deadline| now < deadline)
@@ -112,9 +121,11 @@ mod tests {
         let now = Instant::now();
         let mut hold = Hold::invocation(Some(ms(60_000)), MAX_HOLD, now);
         assert_eq!(hold.bound(), Some(now + ms(59_500)));
+        assert!(hold.bound_name().contains("timeout"));
         hold.function_done(now + ms(10));
         hold.function_done(now + ms(900));
         assert_eq!(hold.bound(), Some(now + ms(10) + MAX_HOLD));
+        assert!(hold.bound_name().contains("max_hold"));
         let mut hold = Hold::invocation(Some(ms(1_000)), MAX_HOLD, now);
         hold.function_done(now);
         assert_eq!(hold.bound(), Some(now + ms(900)), "the deadline comes first");

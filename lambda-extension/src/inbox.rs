@@ -106,9 +106,9 @@ impl Inbox {
     }
 
     /// From now on only the extension keeps Lambda waiting, as far as we know.
-    pub(crate) fn function_done(&mut self) {
+    pub(crate) fn function_done(&mut self, now: Instant) {
         if let Some(hold) = &mut self.hold {
-            hold.function_done(Instant::now());
+            hold.function_done(now);
         }
     }
 
@@ -126,13 +126,24 @@ impl Inbox {
     }
 
     /// The earlier of `limit` and of the bound of what holds the environment.
-    fn earliest(&self, limit: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn earliest(&self, limit: Option<Instant>) -> Option<Instant> {
         [limit, self.hold_bound()].into_iter().flatten().min()
     }
 
     /// When the next event must be asked for.
     pub(crate) fn hold_bound(&self) -> Option<Instant> {
         self.hold.and_then(|hold| hold.bound())
+    }
+
+    /// What sets the bound of the hook that runs, as errors name it.
+    pub(crate) fn bound_name(&self) -> &'static str {
+        match self.hold {
+            _ if self.plan.is_some() => "its share of the time for SHUTDOWN",
+            Some(hold) => hold.bound_name(),
+            // Only on Managed Instances is anything else called by then that has a bound.
+            None if self.is_parked() => "the time of the next flush",
+            None => "`Config::init_timeout`",
+        }
     }
 
     /// Whether Lambda may freeze the environment: the next event is asked for, and has not come.
@@ -200,7 +211,7 @@ impl Inbox {
                 self.handle.set_invocation(Some(invoke.request_id.clone()));
                 self.decision.invoked(&invoke.request_id, now);
                 if self.decision.is_done() {
-                    self.function_done();
+                    self.function_done(now);
                 }
             }
             Ok(NextEvent::Shutdown(shutdown)) => {
@@ -224,7 +235,7 @@ impl Inbox {
         match sign {
             Sign::FunctionDone(request_id) => {
                 if self.decision.is_present(&request_id) {
-                    self.function_done();
+                    self.function_done(Instant::now());
                 }
                 false
             }
@@ -232,7 +243,7 @@ impl Inbox {
                 let in_time = self.hold.is_some_and(|hold| hold.before_deadline(Instant::now()));
                 let over = self.decision.runtime_done(ended, in_time);
                 if over {
-                    self.function_done();
+                    self.function_done(Instant::now());
                 }
                 over
             }

@@ -16,8 +16,8 @@
 //! }
 //! ```
 //!
-//! That is a whole program: it registers, logs each invocation and the end, and is gone when it is told to go. Built with the
-//! feature `simulator`, `cargo run` shows its life on your own machine.
+//! That is a whole program: it registers, logs each invocation and the end, and is gone when it is told to go.
+//! `cargo run --features lambda_extension/simulator` shows its life on your own machine.
 //!
 //! # Four ideas
 //!
@@ -29,7 +29,7 @@
 //! - **[`telemetry`]** is what the function logs and what Lambda reports, delivered in batches. A [`FlushStrategy`] says whether
 //!   the loop waits for the end of an invocation, so that all of it is in the flush, and what that may cost.
 //! - **The simulator** (feature `simulator`) is a local Lambda: for tests, and for
-//!   `cargo run --features simulator`, where a program that finds no Lambda around it is run under a local one.
+//!   `cargo run --features lambda_extension/simulator`, where a program that finds no Lambda around it is run under a local one.
 //!
 //! # Where to begin
 //!

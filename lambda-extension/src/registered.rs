@@ -1,7 +1,7 @@
 //! An extension that Lambda has registered and that does not run yet.
 
 use crate::{
-    config::{Config, Initialization},
+    config::{Config, Initialization, validate_subscription},
     error::{Error, ExtensionError},
     event::EventType,
     extension::Extension,
@@ -138,6 +138,7 @@ async fn open_stream(
     handle: &Handle,
 ) -> Result<Option<Stream>, ExtensionError> {
     let Some(subscription) = &config.telemetry else { return Ok(None) };
+    validate_subscription(subscription)?;
     let at_end = matches!(config.flush_strategy(events), FlushStrategy::End | FlushStrategy::Adaptive);
     let terms = Terms {
         name: &config.name,

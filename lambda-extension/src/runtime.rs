@@ -31,6 +31,8 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(30);
 /// How long Lambda may take to accept the report of an error, before the process leaves without.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A hook that ends so long after its bound did not let the timer fire: more than a slow processor explains.
+const BLOCKED: Duration = Duration::from_millis(200);
 
 /// A registered extension, ready to be run.
 #[derive(Debug)]
@@ -87,6 +89,8 @@ struct Life<E> {
     restore_pending: bool,
     /// Whether the first poll was made, which decides by which route errors are reported.
     asked: bool,
+    /// Whether it was said that a hook blocks its thread.
+    said_blocking: bool,
 }
 
 impl<E: Extension> Life<E> {
@@ -112,6 +116,7 @@ impl<E: Extension> Life<E> {
             feedback: Feedback::default(),
             restore_pending: config.initialization == Initialization::SnapStart,
             asked: false,
+            said_blocking: false,
             handle,
             registration,
             config,
@@ -181,12 +186,15 @@ impl<E: Extension> Life<E> {
         let limit = self.init_bound();
         let constructed =
             attend(&mut self.inbox, constructing, limit).instrument(hook_span(Hook::Constructor)).await;
+        self.say_if_blocking(Hook::Constructor, self.inbox.earliest(limit), Instant::now());
         self.extension = self.judge(Hook::Constructor, constructed)?;
         Ok(())
     }
 
     async fn live(&mut self) -> Result<(), ExtensionError> {
-        let initialised = self.call(Call::Init(self.registration.clone()), self.init_bound()).await?;
+        let limit = self.init_bound();
+        let initialised = self.call(Call::Init(self.registration.clone()), limit).await?;
+        self.say_if_blocking(Hook::OnInit, self.inbox.earliest(limit), Instant::now());
         if initialised.is_none() {
             self.drop_extension();
             say::error(format_args!(
@@ -256,8 +264,9 @@ impl<E: Extension> Life<E> {
             Some(_) if self.inbox.is_past_bound() => {
                 self.handle.count(|metrics| metrics.flushes_skipped += 1);
                 say::warn(format_args!(
-                    "{request_id}: no time is left to flush; what was gathered waits for the next invocation or for SHUTDOWN. More time \
-                     comes of faster hooks, a longer timeout of the function, or a longer `max_hold`"
+                    "{}no time is left to flush; what was gathered waits for the next invocation or for SHUTDOWN. Faster hooks, \
+                     a longer timeout of the function or a longer `max_hold` give it more",
+                    unless_in_span(&request_id)
                 ));
                 if requested {
                     self.handle.request_flush();
@@ -275,23 +284,30 @@ impl<E: Extension> Life<E> {
         // Where the deadline is unknown, the wait needs a bound of its own.
         let unbounded = self.inbox.hold_bound().is_none();
         let limit = unbounded.then(|| Instant::now().checked_add(self.inbox.max_hold())).flatten();
+        let mut last = Hook::OnInvoke;
         while self.inbox.decision.waits() {
             match self.inbox.happening(Batches::Take, limit).await {
-                Happening::Batch(batch) => self.hand_on(batch).await?,
+                Happening::Batch(batch) => {
+                    last = Hook::OnTelemetry;
+                    self.hand_on(batch).await?;
+                }
                 Happening::Bound => {
                     self.handle.count(|metrics| metrics.missed_runtime_done += 1);
                     let bound_ms = self.inbox.client().clock().now_ms();
                     if self.inbox.decision.missed(bound_ms) {
                         say::warn(format_args!(
-                            "{request_id}: platform.runtimeDone did not come in time; invocations are not held for it until one \
-                             does, or the function is known to have run until then"
+                            "{}platform.runtimeDone did not come in time; invocations are not held for it until one \
+                             does, or the function is known to have run until then",
+                            unless_in_span(request_id)
                         ));
                     }
                 }
                 Happening::Event | Happening::RuntimeDone => {}
             }
         }
-        self.inbox.function_done();
+        let now = Instant::now();
+        self.say_if_blocking(last, self.inbox.hold_bound(), now);
+        self.inbox.function_done(now);
         Ok(())
     }
 
@@ -401,7 +417,11 @@ impl<E: Extension> Life<E> {
             return Ok(());
         }
         let flushed = self.call(Call::Flush(event), limit).await;
-        let took = started.elapsed();
+        let ended = Instant::now();
+        let took = ended - started;
+        if took > BLOCKED {
+            self.say_if_blocking(Hook::OnFlush, self.inbox.earliest(limit), ended);
+        }
         self.handle.count(|metrics| {
             metrics.flushed += u64::from(matches!(flushed, Ok(Some(()))));
             metrics.flushing += took;
@@ -415,7 +435,20 @@ impl<E: Extension> Life<E> {
         let hook = call.hook();
         let Some(extension) = &mut self.extension else { return Ok(None) };
         let outcome = attend(&mut self.inbox, call.start(extension), limit).instrument(hook_span(hook)).await;
+        if matches!(outcome, Err(HookError::Cancelled { .. })) {
+            self.say_if_blocking(hook, self.inbox.earliest(limit), Instant::now());
+        }
         self.judge(hook, outcome)
+    }
+
+    /// Says, once, that the hook which has ended now should have ended long ago: it was not dropped, because it did not await.
+    fn say_if_blocking(&mut self, hook: Hook, bound: Option<Instant>, now: Instant) {
+        let Some(bound) = bound.filter(|bound| *bound < now) else { return };
+        let late = now - bound;
+        if late < BLOCKED || std::mem::replace(&mut self.said_blocking, true) {
+            return;
+        }
+        say_blocking(hook, late, self.inbox.bound_name());
     }
 
     /// Counts and logs a failure, or makes it the end, as the policy says.
@@ -479,7 +512,9 @@ where
     tokio::select! {
         biased;
         outcome = &mut running => outcome,
-        () = inbox.bound(limit) => Err(HookError::Cancelled { after: started.elapsed() }),
+        () = inbox.bound(limit) => {
+            Err(HookError::Cancelled { after: started.elapsed(), bound: inbox.bound_name() })
+        }
     }
 }
 
@@ -488,6 +523,27 @@ fn span(make: impl FnOnce() -> Span) -> Span {
     if tracing::dispatcher::has_been_set() { make() } else { Span::none() }
 }
 
+#[cold]
+#[inline(never)]
+fn say_blocking(hook: Hook, late: Duration, bound: &str) {
+    say::warn(format_args!(
+        "{hook} went on for {} ms after its bound, {bound}: it blocked its thread, and only what awaits can be dropped. Use an \
+         async client, or tokio::task::spawn_blocking",
+        late.as_millis()
+    ));
+}
+
+/// The invocation that a line is about, where no span around the line names it.
+#[cold]
+#[inline(never)]
+fn unless_in_span(request_id: &RequestId) -> String {
+    if Span::current().is_none() { format!("{request_id}: ") } else { String::new() }
+}
+
 fn hook_span(hook: Hook) -> Span {
     span(|| tracing::debug_span!("extension", hook = hook.as_str()))
 }
+
+#[cfg(test)]
+#[cfg(all(feature = "logging", feature = "simulator"))]
+mod tests;
