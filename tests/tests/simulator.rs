@@ -269,6 +269,19 @@ async fn faults_happen_once_where_they_are_asked_for() {
     assert_eq!(calls, [500, 0, 403]);
 }
 
+#[tokio::test]
+#[should_panic = "expected that every fault happens, but:"]
+async fn a_fault_that_never_happens_is_not_clean() {
+    let simulator = Simulator::builder().fault(Fault::ClockJump(5)).start().await;
+    simulator.inject(Fault::MalformedBatch);
+    simulator.invoke("{}").await.expect_success();
+    let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    // Nobody subscribed to telemetry; but no extension is to blame.
+    assert_eq!(report.unused_faults, [Fault::MalformedBatch]);
+    assert!(report.is_clean());
+    report.expect_clean();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_can_be_held_back() {
     let hour = Duration::from_secs(3_600);

@@ -368,7 +368,8 @@ impl Simulator {
         self.core.lock().hub.http_port(extension)
     }
 
-    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start.
+    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start. If it never can,
+    /// [`Report::expect_clean`] fails.
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);
     }
@@ -433,7 +434,7 @@ impl Simulator {
     /// What was seen so far; [`shutdown`](Self::shutdown) returns it too.
     pub fn report(&self) -> Report {
         let inner = self.core.lock();
-        inner.ledger.report(&inner.journal)
+        inner.ledger.report(self.core.faults.left(), &inner.journal)
     }
 }
 

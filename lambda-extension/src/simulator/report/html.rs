@@ -99,6 +99,9 @@ fn problems(report: &Report) -> Markup {
                 }
             }))
         }
+        @if !report.unused_faults.is_empty() {
+            p.warn { "Faults that never happened, so that nothing is known of them: " (report.unused_faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
+        }
         @for one in report.freezes.iter().filter(|one| one.busy > 0) {
             p.warn { (if report.is_clean() { "But look at " } else { "Look at " }) (one.extension) ", too: it was still working at " (one.busy) " of " (one.thawed) " freezes. What it does after it asked for the next event is stuck until the next invocation, or lost; it should ask when it is done." }
         }

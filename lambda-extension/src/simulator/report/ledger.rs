@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::simulator::Fault;
 use crate::simulator::journal::Journal;
 
 use super::{
@@ -86,7 +87,7 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn report(&self, journal: &Journal) -> Report {
+    pub(crate) fn report(&self, unused_faults: Vec<Fault>, journal: &Journal) -> Report {
         let mut problems = self.problems.clone();
         if self.more_problems > 0 {
             problems.push(Problem {
@@ -103,6 +104,7 @@ impl Ledger {
             telemetry: self.telemetry.values().cloned().collect(),
             freezes: self.freezes.values().cloned().collect(),
             problems,
+            unused_faults,
             journal: journal.to_string(),
         }
     }

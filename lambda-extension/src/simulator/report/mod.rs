@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::ledger::Ledger;
+use super::Fault;
 
 /// How an Init, an invocation or a restore ended, in Lambda's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,29 +94,33 @@ pub struct Report {
     pub freezes: Vec<FreezeReport>,
     /// What an extension did wrong, or what went wrong with it, each once; of very many the first two hundred.
     pub problems: Vec<Problem>,
+    /// The faults that were asked for and have not happened, such as one of telemetry where nobody subscribed: the report
+    /// says nothing of how they are taken.
+    #[serde(rename = "unusedFaults", serialize_with = "as_texts")]
+    pub unused_faults: Vec<Fault>,
     /// The journal of calls, for a failed expectation.
     #[serde(skip)]
     pub(crate) journal: String,
 }
 
 impl Report {
-    /// Nothing was wrong with any extension. A function that fails is no extension's problem: see [`Totals::failed`].
+    /// Nothing was wrong with any extension. A function that fails is no extension's problem: see [`Totals::failed`]; nor is
+    /// a fault that never happened: see [`unused_faults`](Self::unused_faults).
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Fails a test unless nothing was wrong with any extension; returns the report, to go on with.
+    /// Fails a test unless nothing was wrong with any extension, and every [`Fault`] that was asked for happened: one that
+    /// did not has shown nothing. Returns the report, to go on with; to keep it, give it a name before this is called.
     ///
     /// # Panics
     ///
-    /// If there are problems; the message shows the report and the journal of calls.
+    /// If there are problems or unused faults; the message shows the report and the journal of calls.
     #[track_caller]
     pub fn expect_clean(&self) -> &Self {
-        assert!(
-            self.is_clean(),
-            "expected a life without problems, but:\n{self}\njournal:\n{}",
-            self.journal
-        );
+        let but = format!("but:\n{self}\njournal:\n{}", self.journal);
+        assert!(self.is_clean(), "expected a life without problems, {but}");
+        assert!(self.unused_faults.is_empty(), "expected that every fault happens, {but}");
         self
     }
 }
@@ -365,6 +370,10 @@ impl fmt::Display for Problem {
 
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(super::time::millis(*duration))
+}
+
+fn as_texts<S: Serializer>(faults: &[Fault], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(faults.iter().map(Fault::to_string))
 }
 
 fn as_optional_millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -149,6 +149,10 @@ fn write_telemetry(f: &mut fmt::Formatter<'_>, one: &TelemetryReport) -> fmt::Re
 }
 
 fn write_problems(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    if !report.unused_faults.is_empty() {
+        let faults: Vec<_> = report.unused_faults.iter().map(ToString::to_string).collect();
+        writeln!(f, "Faults that never happened, so that nothing is known of them: {}", faults.join(", "))?;
+    }
     if report.problems.is_empty() {
         return writeln!(f, "No problems.");
     }
