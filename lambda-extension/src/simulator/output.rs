@@ -19,10 +19,6 @@ pub(super) async fn read_lines(
     name: String,
     role: Role,
 ) {
-    let category = match role {
-        Role::Extension => LineCategory::Extension,
-        Role::Runtime => LineCategory::Function,
-    };
     let mut pending = Vec::new();
     let mut piece = vec![0; 16 * 1024];
     loop {
@@ -33,25 +29,31 @@ pub(super) async fn read_lines(
         pending.extend_from_slice(&piece[..read]);
         let mut from = 0;
         while let Some(length) = pending[from..].iter().position(|byte| *byte == b'\n') {
-            say(&core, &name, category, &pending[from..from + length]);
+            say(&core, &name, role, &pending[from..from + length]);
             from += length + 1;
         }
         pending.drain(..from);
         while pending.len() >= LONGEST_LINE {
             let rest = pending.split_off(LONGEST_LINE);
-            say(&core, &name, category, &pending);
+            say(&core, &name, role, &pending);
             pending = rest;
         }
     }
     if !pending.is_empty() {
-        say(&core, &name, category, &pending);
+        say(&core, &name, role, &pending);
     }
 }
 
-fn say(core: &Core, name: &str, category: LineCategory, line: &[u8]) {
+fn say(core: &Core, name: &str, role: Role, line: &[u8]) {
+    let category = match role {
+        Role::Extension => LineCategory::Extension,
+        Role::Runtime => LineCategory::Function,
+    };
     let text = String::from_utf8_lossy(line);
     if core.settings.echo == Echo::On {
         eprintln!("[{name}] {text}");
     }
-    core.lock().line(core, category, &text);
+    let mut inner = core.lock();
+    inner.wrote(name, role, &text);
+    inner.line(core, category, &text);
 }

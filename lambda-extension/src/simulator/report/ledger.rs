@@ -75,13 +75,13 @@ impl Ledger {
     }
 
     /// Enters a problem; one that is seen again and again is entered once.
-    pub(crate) fn problem(&mut self, at: Duration, extension: &str, what: impl Into<String>) {
-        let what = what.into();
-        if self.problems.iter().any(|known| known.extension == extension && known.what == what) {
+    pub(crate) fn problem(&mut self, problem: Problem) {
+        let same = |known: &Problem| known.extension == problem.extension && known.what == problem.what;
+        if self.problems.iter().any(same) {
             return;
         }
         if self.problems.len() < KEPT_PROBLEMS {
-            self.problems.push(Problem { at, extension: extension.to_owned(), what });
+            self.problems.push(problem);
         } else {
             self.more_problems += 1;
         }
@@ -94,6 +94,7 @@ impl Ledger {
                 at: Duration::ZERO,
                 extension: "simulator".to_owned(),
                 what: format!("{} more problems are not listed", self.more_problems),
+                last_lines: Vec::new(),
             });
         }
         Report {

@@ -315,6 +315,12 @@ pub struct TelemetryReport {
     pub duplicates: u64,
     /// Records that never were delivered: the listener refused them eight times, was too slow for them, or was gone.
     pub lost: u64,
+    /// Those of them that were dropped because more came than the listener took. That is no problem of the extension's: no
+    /// listener takes a burst of any size.
+    pub dropped: u64,
+    /// Those of the lost ones that were still on their way at an end and that nobody is sure to get: lines that extensions wrote,
+    /// `platform.report`, and what was generated during the end.
+    pub lost_at_end: u64,
     /// Deliveries that failed and were tried again.
     pub failed_attempts: u64,
 }
@@ -356,10 +362,13 @@ pub struct Problem {
     /// When it was seen.
     #[serde(rename = "atMs", serialize_with = "as_millis")]
     pub at: Duration,
-    /// The extension it is about, or `runtime` where the function could not be started.
+    /// The extension it is about, or `runtime` where the function could not be started, or was never ready.
     pub extension: String,
     /// What happened, in a sentence that says what should be done instead where that is not plain.
     pub what: String,
+    /// Where a process ended as it should not: the last lines that it wrote, which usually say why.
+    #[serde(rename = "lastLines", skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
 }
 
 impl fmt::Display for Problem {
