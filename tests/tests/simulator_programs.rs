@@ -129,6 +129,15 @@ fn hanging_once() -> (String, Arc<Mutex<BTreeMap<String, String>>>) {
 }
 
 #[test]
+fn what_the_framework_contains_is_counted_by_its_lines_at_error() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (report, content) = live(&log_shipper(), &["--env", &format!("LOG_SINK=http://{nobody}/")]);
+    // Lambda sees an extension that behaves.
+    assert!(content, "{report:#}");
+    assert!(report["errorLines"]["log_shipper"].as_u64() > Some(0), "{report:#}");
+}
+
+#[test]
 fn the_log_shipper_loses_and_doubles_nothing_when_its_sink_hangs_once() {
     let (url, parcels) = hanging_once();
     let sink = format!("LOG_SINK={url}");

@@ -103,6 +103,9 @@ fn problems(report: &Report) -> Markup {
         @if !report.unused_faults.is_empty() {
             p.warn { "Faults that never happened, so that nothing is known of them: " (report.unused_faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
         }
+        @for (extension, lines) in &report.error_lines {
+            p.warn { (extension) " logged at ERROR, " (lines) "×. Lambda sees nothing of that." }
+        }
         @for one in report.telemetry.iter().filter(|one| one.dropped > 0) {
             p.warn { (one.dropped) " records for " (one.extension) " were dropped, because more came than its listener took. It should take a batch before it works on it, ask for larger batches, or subscribe to less." }
         }

@@ -23,6 +23,7 @@ pub(crate) struct Ledger {
     shutdowns: VecDeque<ShutdownReport>,
     telemetry: BTreeMap<String, TelemetryReport>,
     freezes: BTreeMap<String, FreezeReport>,
+    error_lines: BTreeMap<String, u64>,
     problems: Vec<Problem>,
     more_problems: u64,
     totals: Totals,
@@ -74,6 +75,10 @@ impl Ledger {
         })
     }
 
+    pub(crate) fn error_line(&mut self, extension: &str) {
+        *self.error_lines.entry(extension.to_owned()).or_default() += 1;
+    }
+
     /// Enters a problem; one that is seen again and again is entered once.
     pub(crate) fn problem(&mut self, problem: Problem) {
         let same = |known: &Problem| known.extension == problem.extension && known.what == problem.what;
@@ -104,6 +109,7 @@ impl Ledger {
             shutdowns: self.shutdowns.iter().cloned().collect(),
             telemetry: self.telemetry.values().cloned().collect(),
             freezes: self.freezes.values().cloned().collect(),
+            error_lines: self.error_lines.clone(),
             problems,
             unused_faults,
             journal: journal.to_string(),

@@ -4,6 +4,7 @@ mod html;
 mod ledger;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use serde::{Serialize, Serializer};
 pub(crate) use self::ledger::Ledger;
 use super::Fault;
 
-/// How an Init, an invocation or a restore ended, in Lambda's words.
+/// How an Init, an invocation or a restore ended, in Lambda's words. Extensions read it in telemetry as another type,
+/// [`telemetry::Status`](crate::telemetry::Status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -92,6 +94,10 @@ pub struct Report {
     pub telemetry: Vec<TelemetryReport>,
     /// How extensions took being frozen, where that can be seen.
     pub freezes: Vec<FreezeReport>,
+    /// How many lines at ERROR each process logged by the framework's [`logging`](crate::logging), where there are any. What
+    /// the framework contains, such as an error of a hook, is no problem to Lambda, and is found there.
+    #[serde(rename = "errorLines")]
+    pub error_lines: BTreeMap<String, u64>,
     /// What an extension did wrong, or what went wrong with it, each once; of very many the first two hundred.
     pub problems: Vec<Problem>,
     /// The faults that were asked for and have not happened, such as one of telemetry where nobody subscribed: the report

@@ -39,6 +39,9 @@ impl fmt::Display for Report {
                 freeze.extension, freeze.busy, freeze.thawed
             )?;
         }
+        for (extension, lines) in &self.error_lines {
+            writeln!(f, "Watch out: {extension} logged at ERROR, {lines}×. Lambda sees nothing of that.")?;
+        }
         write_problems(f, self)
     }
 }
