@@ -162,6 +162,27 @@ impl Client {
     ///
     /// Asks for the newest schema this version knows, and for an older one where that is refused.
     ///
+    /// ```no_run
+    /// use lambda_extension::client::{Client, Subscribed};
+    /// use lambda_extension::telemetry::{Category, Subscription};
+    /// use lambda_extension::{Error, EventType};
+    /// use tokio::net::TcpListener;
+    ///
+    /// # async fn example() -> Result<(), Error> {
+    /// let client = Client::new(&std::env::var("AWS_LAMBDA_RUNTIME_API")?)?;
+    /// // Before registering: once every extension has, the function starts, and its lines are on the way.
+    /// let listener = TcpListener::bind("0.0.0.0:0").await?;
+    /// let registration = client.register("my-extension", &[EventType::Invoke, EventType::Shutdown]).await?;
+    /// let subscription = Subscription::new([Category::Function]);
+    /// let port = listener.local_addr()?.port();
+    /// match client.subscribe(&registration.extension_id, &subscription, port).await? {
+    ///     Subscribed::Delivering => println!("batches come as POST requests to port {port}"),
+    ///     _ => println!("there is no telemetry here"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ExtensionError::Subscribe`] with what Lambda answered.
@@ -251,6 +272,20 @@ impl Client {
     /// Reports that the extension could not be initialised. Only before the first [`next_event`](Self::next_event);
     /// afterwards exit. `error_type` has the form `Extension.ConfigInvalid`; another one reaches Lambda as
     /// `Extension.Unknown`. The error's message and its causes go into the body.
+    ///
+    /// ```no_run
+    /// use lambda_extension::{Error, EventType, client::Client};
+    ///
+    /// # fn read_settings() -> Result<(), std::num::ParseIntError> { Ok(()) }
+    /// # async fn example(client: Client) -> Result<(), Error> {
+    /// let registration = client.register("my-extension", &[EventType::Shutdown]).await?;
+    /// if let Err(error) = read_settings() {
+    ///     client.init_error(&registration.extension_id, "Extension.ConfigInvalid", &error).await?;
+    ///     return Err(error.into());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -62,7 +62,15 @@ identifier! {
     ExtensionId
 }
 identifier! {
-    /// One invocation of the function.
+    /// One invocation of the function: the id that its log lines and its telemetry have as well.
+    ///
+    /// ```
+    /// use lambda_extension::RequestId;
+    ///
+    /// let id = RequestId::from("8f60e725-45d2-4901-949c-482a936d20be");
+    /// assert_eq!(id, "8f60e725-45d2-4901-949c-482a936d20be");
+    /// assert!(id.as_str().starts_with("8f60e725"));
+    /// ```
     RequestId
 }
 identifier! {

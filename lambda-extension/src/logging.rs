@@ -24,7 +24,23 @@ use crate::{
 /// advanced logging controls" in the AWS Lambda Developer Guide). By its mark [`Batch`](crate::telemetry::Batch) tells a
 /// line of this extension from those of others.
 ///
-/// Does nothing when a subscriber is set already. [`#[main]`](crate::main) calls it first thing.
+/// Does nothing when a subscriber is set already. [`#[main]`](crate::main) calls it first thing; a `main` of your own does after
+/// [`Config::from_env`](crate::Config::from_env):
+///
+/// ```no_run
+/// use lambda_extension::{Config, Error, Extension};
+///
+/// struct MyExtension;
+/// impl Extension for MyExtension {}
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Error> {
+///     let config = Config::from_env()?;
+///     lambda_extension::logging::init();
+///     tracing::info!("it is {} that speaks", config.extension_name());
+///     Ok(config.run(MyExtension).await?)
+/// }
+/// ```
 pub fn init() {
     init_as(None);
 }

@@ -279,9 +279,15 @@ fn peer_source() -> PathBuf {
 fn the_figures_of_the_readme_are_those_that_were_measured() {
     let figures = read(&workspace().join("docs/figures.md"));
     let mut table = String::from(
-        "| | this framework | `lambda-extension` 1.1.1 | a bare reqwest loop | raw socket |\n|---|---|---|---|---|\n",
+        "| | this framework | `lambda-extension` 1.1.1 | a bare reqwest loop | a loop in Go | raw socket |\n|---|---|---|---|---|---|\n",
     );
-    let life = ["ours, `#[main]`", "lambda-extension 1.1.1", "bare reqwest loop", "raw socket"];
+    let life = [
+        "ours, `#[main]`",
+        "lambda-extension 1.1.1",
+        "bare reqwest loop",
+        "Go loop on net/http",
+        "raw socket",
+    ];
     for (column, what) in [
         (1, "process start to first request for an event, ms"),
         (2, "event answered to next one asked for, µs"),
@@ -291,7 +297,7 @@ fn the_figures_of_the_readme_are_those_that_were_measured() {
         let cells = life.map(|subject| cell(&figures, "## A whole life", &[subject], column));
         table.push_str(&format!("| {what} | {} |\n", cells.join(" | ")));
     }
-    let telemetry = ["ours, telemetry", "lambda-extension 1.1.1, telemetry", "", "raw socket, scan only"];
+    let telemetry = ["ours, telemetry", "lambda-extension 1.1.1, telemetry", "", "", "raw socket, scan only"];
     for kind in ["text", "JSON"] {
         let batches = format!("{kind}, 1000 a batch, one connection");
         let cells = telemetry.map(|subject| match subject {

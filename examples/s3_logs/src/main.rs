@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lambda_extension::{
     telemetry::{Buffering, Category, Subscription},
-    Config, Error,
+    Config, Error, FlushStrategy,
 };
 
 use crate::{settings::Settings, shipper::Shipper};
@@ -25,10 +25,13 @@ async fn main() -> Result<(), Error> {
         262_144,
         Duration::from_millis(25),
     )?);
-    let flush = settings::flush_strategy(|name| std::env::var(name).ok())?;
-    let registered = config.telemetry(subscription).flush(flush).register().await?;
+    // What is wrong with the settings is told in the constructor, where it is contained: the function runs without its logs shipped.
+    let flush = settings::flush_strategy(|name| std::env::var(name).ok());
+    let strategy = flush.as_ref().copied().unwrap_or(FlushStrategy::Adaptive);
+    let registered = config.telemetry(subscription).flush(strategy).register().await?;
     registered
         .run_with(async |registration| {
+            flush?;
             let settings = Settings::read(|name| std::env::var(name).ok())?;
             Shipper::new(registration.function_name, &settings)
         })

@@ -34,18 +34,40 @@ impl Settings {
                 (Destination::Bucket { name, prefix }, "AWS_ENDPOINT_URL_S3")
             }
             (None, Some(name)) => (Destination::DeliveryStream { name }, "AWS_ENDPOINT_URL_FIREHOSE"),
-            _ => return Err("set one of LOGS_BUCKET and LOGS_DELIVERY_STREAM".into()),
+            (Some(_), Some(_)) => {
+                return Err("LOGS_BUCKET and LOGS_DELIVERY_STREAM are both set: leave one out".into());
+            }
+            (None, None) => {
+                return Err("nothing says where the logs go: set LOGS_BUCKET or LOGS_DELIVERY_STREAM".into());
+            }
         };
-        let backlog = match variable("LOGS_BACKLOG_MB") {
+        if let Destination::Bucket { name, .. } = &destination
+            && !name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+        {
+            return Err(format!(
+                "LOGS_BUCKET is `{name}`, which no bucket is called: they have letters, digits, dots and hyphens"
+            )
+            .into());
+        }
+        let endpoint =
+            [own_endpoint, "AWS_ENDPOINT_URL"].into_iter().find_map(|name| Some((name, variable(name)?)));
+        if let Some((name, url)) = &endpoint {
+            let parsed =
+                reqwest::Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+            parsed.ok_or_else(|| format!("{name} is `{url}`: write a URL such as https://host:port"))?;
+        }
+        let backlog: usize = match variable("LOGS_BACKLOG_MB") {
             None => 16,
-            Some(megabytes) => megabytes.parse().map_err(|_| format!("LOGS_BACKLOG_MB is `{megabytes}`"))?,
+            Some(megabytes) => megabytes.parse().map_err(|_| {
+                format!("LOGS_BACKLOG_MB is `{megabytes}`: write a number of megabytes, such as 16")
+            })?,
         };
         Ok(Self {
             destination,
             region: variable("AWS_REGION").ok_or("AWS_REGION, which Lambda sets, is missing")?,
-            endpoint: variable(own_endpoint).or_else(|| variable("AWS_ENDPOINT_URL")),
+            endpoint: endpoint.map(|(_, url)| url),
             bundle: variable("AWS_CA_BUNDLE").map(PathBuf::from),
-            backlog: backlog << 20,
+            backlog: backlog.saturating_mul(1 << 20),
         })
     }
 }
@@ -77,9 +99,9 @@ mod tests {
     #[test]
     fn there_must_be_one_destination() {
         let both = [("AWS_REGION", "r"), ("LOGS_BUCKET", "b"), ("LOGS_DELIVERY_STREAM", "s")];
-        for variables in [&both[..], &both[..1]] {
-            let error = read(variables).unwrap_err();
-            assert_eq!(error.to_string(), "set one of LOGS_BUCKET and LOGS_DELIVERY_STREAM");
+        for (variables, words) in [(&both[..], "leave one out"), (&both[..1], "set LOGS_BUCKET or")] {
+            let error = read(variables).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
         }
         let prefix = "logs/".to_owned();
         assert_eq!(
@@ -90,16 +112,24 @@ mod tests {
 
     #[test]
     fn the_endpoint_of_the_service_goes_before_the_general_one() {
-        let mut variables = vec![("AWS_REGION", "r"), ("LOGS_BUCKET", "b"), ("AWS_ENDPOINT_URL", "general")];
-        assert_eq!(read(&variables).unwrap().endpoint.as_deref(), Some("general"));
-        variables.push(("AWS_ENDPOINT_URL_FIREHOSE", "of another service"));
-        variables.push(("AWS_ENDPOINT_URL_S3", "own"));
-        assert_eq!(read(&variables).unwrap().endpoint.as_deref(), Some("own"));
+        let mut variables =
+            vec![("AWS_REGION", "r"), ("LOGS_BUCKET", "b"), ("AWS_ENDPOINT_URL", "http://general")];
+        assert_eq!(read(&variables).unwrap().endpoint.as_deref(), Some("http://general"));
+        variables.push(("AWS_ENDPOINT_URL_FIREHOSE", "http://of-another-service"));
+        variables.push(("AWS_ENDPOINT_URL_S3", "https://own"));
+        assert_eq!(read(&variables).unwrap().endpoint.as_deref(), Some("https://own"));
     }
 
     #[test]
-    fn a_number_that_is_none_is_named() {
-        let variables = [("AWS_REGION", "r"), ("LOGS_BUCKET", "b"), ("LOGS_BACKLOG_MB", "lots")];
-        assert_eq!(read(&variables).unwrap_err().to_string(), "LOGS_BACKLOG_MB is `lots`");
+    fn what_makes_no_sense_is_named() {
+        for (name, value) in [
+            ("LOGS_BACKLOG_MB", "lots"),
+            ("LOGS_BUCKET", "Not A Bucket"),
+            ("AWS_ENDPOINT_URL", "nonsense"),
+            ("AWS_ENDPOINT_URL_S3", "ftp://host"),
+        ] {
+            let error = read(&[(name, value), ("AWS_REGION", "r"), ("LOGS_BUCKET", "b")]).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{name} is `{value}`")), "{error}");
+        }
     }
 }

@@ -123,3 +123,17 @@ async fn every_line_arrives_through_firehose() {
     assert_eq!(bucket.lines().await, logged(3), "{report}");
     assert_eq!(front.requests().len(), 3 + 1);
 }
+
+#[tokio::test]
+async fn a_mistake_in_the_settings_leaves_the_function_alone() {
+    for (name, value) in [("LOGS_FLUSH", "often"), ("LOGS_BUCKET", ""), ("LOGS_BACKLOG_MB", "lots")] {
+        let simulator = simulator().await;
+        let mut command = extension();
+        command.env(name, value);
+        simulator.spawn(command);
+        live(&simulator, 2).await;
+        let report = simulator.shutdown(ShutdownReason::Spindown).await;
+        report.expect_clean();
+        assert_eq!(report.shutdowns[0].extensions[0].ended, "exit code 0", "{name}: {report}");
+    }
+}

@@ -14,6 +14,19 @@ use crate::{
 /// Something that happened, and when. It borrows from its [`Batch`](crate::telemetry::Batch).
 ///
 /// Serialized to JSON it is what Lambda sent, with all that this version does not know; other formats are not supported.
+///
+/// ```
+/// use lambda_extension::telemetry::Batch;
+///
+/// let batch = Batch::from_json(
+///     r#"[{"time":"2026-07-28T19:02:11.803Z","type":"platform.start","record":{"requestId":"8f60e725"}},
+///         {"time":"2026-07-28T19:02:11.805Z","type":"function","record":"hello\n"}]"#,
+/// );
+/// let line = batch.events().nth(1).unwrap();
+/// assert_eq!(line.request_id().unwrap(), "8f60e725");
+/// assert_eq!(line.timestamp().unwrap().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), 1_785_265_331);
+/// assert!(line.raw().ends_with(br#""record":"hello\n"}"#));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event<'a> {

@@ -12,13 +12,14 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     process::size_of,
     subjects::{
-        self, Built, FLOOR, HYPER, OURS, OURS_TELEMETRY, OURS_TRAIT, PEER, PEER_TELEMETRY, REQWEST, Subject,
+        self, Built, FLOOR, GO, HYPER, OURS, OURS_TELEMETRY, OURS_TRAIT, PEER, PEER_TELEMETRY, REQWEST,
+        Subject,
     },
 };
 
 /// One program each.
-const PROGRAMS: [Subject; 8] =
-    [OURS, OURS_TRAIT, OURS_TELEMETRY, PEER, PEER_TELEMETRY, REQWEST, HYPER, FLOOR];
+const PROGRAMS: [Subject; 9] =
+    [OURS, OURS_TRAIT, OURS_TELEMETRY, PEER, PEER_TELEMETRY, REQWEST, HYPER, GO, FLOOR];
 /// One of each package.
 const PACKAGES: [Subject; 5] = [OURS, PEER, REQWEST, HYPER, FLOOR];
 /// Those whose clean build is timed.

@@ -9,7 +9,7 @@ use crate::{
     delivery,
     report::charted,
     stats::quantile,
-    subjects::{FLOOR, HYPER, OURS, PEER, REQWEST, Subject},
+    subjects::{FLOOR, GO, HYPER, OURS, PEER, REQWEST, Subject},
 };
 
 /// Pixels.
@@ -82,7 +82,7 @@ text {{ font: 12px sans-serif; fill: #333 }}
 }
 
 fn panels(figures: &Comparison, cost: &BuildCost) -> Vec<Panel> {
-    const SUBJECTS: [Subject; 5] = [OURS, PEER, REQWEST, HYPER, FLOOR];
+    const SUBJECTS: [Subject; 6] = [OURS, PEER, REQWEST, HYPER, GO, FLOOR];
     let median = |values: Vec<f64>| quantile(&values, 0.5);
     let of = |title: &str, decimals, figure: &dyn Fn(Subject) -> f64| Panel {
         title: title.into(),

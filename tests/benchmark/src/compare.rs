@@ -9,11 +9,11 @@ use crate::{
     delivery::{self, Connection, Load, Received},
     life::{self, Life, Plan},
     stats::Spread,
-    subjects::{Built, FLOOR, HYPER, OURS, OURS_TELEMETRY, OURS_TRAIT, PEER, REQWEST, Subject},
+    subjects::{Built, FLOOR, GO, HYPER, OURS, OURS_TELEMETRY, OURS_TRAIT, PEER, REQWEST, Subject},
 };
 
 /// Those who live a whole life.
-pub(crate) const LIVES: [Subject; 7] = [OURS, OURS_TRAIT, OURS_TELEMETRY, PEER, REQWEST, HYPER, FLOOR];
+pub(crate) const LIVES: [Subject; 8] = [OURS, OURS_TRAIT, OURS_TELEMETRY, PEER, REQWEST, HYPER, GO, FLOOR];
 
 pub(crate) const FORMATS: [Format; 2] = [Format::Text, Format::Json];
 /// Batches of so many records, and how many of them.
@@ -178,6 +178,6 @@ mod tests {
     #[test]
     fn every_round_has_every_subject_once_in_another_order() {
         let second: Vec<_> = turned(&LIVES, 1).collect();
-        assert_eq!((second.len(), second[0], second[6]), (7, LIVES[1], LIVES[0]));
+        assert_eq!((second.len(), second[0], second[7]), (8, LIVES[1], LIVES[0]));
     }
 }

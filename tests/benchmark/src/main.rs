@@ -208,14 +208,17 @@ const HEAD: &str = "\
 What an extension costs, measured from outside by `tests/benchmark`: a driver plays Lambda on plain sockets, starts each
 program as a process, answers its calls and notes when they come. All programs are built with the same release profile
 (`opt-level = \"s\"`, fat LTO, one codegen unit, stripped, unwinding), each package by itself. Each logs every event in its
-own way, to `/dev/null`. In every round each subject has three lives, and each load of telemetry once, in an order that changes; a ratio is taken between the
-medians of a round, and what is shown is the median of the rounds with the quartiles. A target is met when the worse quartile is.
+own way, to `/dev/null`. In every round each subject has three lives, and each load of telemetry once, in an order that
+changes; a ratio is taken between the medians of a round, and what is shown is the median of the rounds with the
+quartiles. A target is met when the worse quartile is. Megabytes are of 1,000,000 bytes.
 
 - *ours*: this framework; the attribute macro with one function, the trait, and the trait with telemetry.
 - *lambda-extension 1.1.1*: AWS's published crate doing the same. It asks for another event after SHUTDOWN, and is killed
   after the 2 s that Lambda gives.
 - *bare reqwest loop*, *bare hyper loop*: what one would write by hand with these, without any of the rules of a life.
-- *raw socket*: a blocking socket and string formatting, the floor. For telemetry it scans each body as JSON and builds nothing.
+- *Go loop on net/http*: the same in Go, by its standard library, `-ldflags \"-s -w\"`.
+- *raw socket*: a blocking socket and string formatting, the floor. For telemetry it scans each body as JSON and builds
+  nothing.
 
 Take them again with `cargo run --profile driver --manifest-path tests/benchmark/Cargo.toml -- all --write` (some minutes;
 needs valgrind), on a machine that does nothing else.

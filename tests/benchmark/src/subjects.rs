@@ -32,11 +32,13 @@ pub(crate) const REQWEST: Subject =
     Subject { package: "subject_bare_reqwest", binary: "bare_reqwest", name: "bare reqwest loop" };
 pub(crate) const HYPER: Subject =
     Subject { package: "subject_bare_hyper", binary: "bare_hyper", name: "bare hyper loop" };
+/// The one that is not written in Rust.
+pub(crate) const GO: Subject = Subject { package: "go", binary: "go_loop", name: "Go loop on net/http" };
 pub(crate) const FLOOR: Subject = Subject { package: "subject_floor", binary: "floor", name: "raw socket" };
 pub(crate) const FLOOR_TELEMETRY: Subject =
     Subject { package: "subject_floor", binary: "floor_telemetry", name: "raw socket, scan only" };
 
-const ALL: [Subject; 10] = [
+const ALL: [Subject; 11] = [
     OURS,
     OURS_TRAIT,
     OURS_TELEMETRY,
@@ -45,6 +47,7 @@ const ALL: [Subject; 10] = [
     PEER_TELEMETRY_JSON,
     REQWEST,
     HYPER,
+    GO,
     FLOOR,
     FLOOR_TELEMETRY,
 ];
@@ -76,12 +79,17 @@ pub(crate) struct Built {
 impl Built {
     /// Builds every subject: one package at a time, since together they would share the features of their dependencies.
     pub(crate) fn all(profile: &str) -> Result<Self> {
+        let built = Self { folder: workspace().join("target").join(profile) };
         let mut packages: Vec<_> = ALL.iter().map(|subject| subject.package).collect();
         packages.dedup();
         for package in packages {
-            build(package, profile, &[], None)?;
+            if package == GO.package {
+                build_go(&built.program(GO))?;
+            } else {
+                build(package, profile, &[], None)?;
+            }
         }
-        Ok(Self { folder: workspace().join("target").join(profile) })
+        Ok(built)
     }
 
     /// Builds those of one package.
@@ -112,5 +120,22 @@ pub(crate) fn build(package: &str, profile: &str, arguments: &[&str], target: Op
     }
     let status = cargo.status().context("starting cargo")?;
     ensure!(status.success(), "building {package} failed");
+    Ok(())
+}
+
+/// Builds the loop in Go, stripped as the others are, by the compiler that `tests/fetch-go` fetches.
+fn build_go(program: &Path) -> Result<()> {
+    let root = workspace().ancestors().nth(2).context("the benchmark is not in tests/benchmark")?;
+    let fetched = Command::new(root.join("tests/fetch-go")).status().context("starting tests/fetch-go")?;
+    ensure!(fetched.success(), "there is no Go to build the loop in Go with");
+    let status = Command::new(root.join("target/go/go/bin/go"))
+        .args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
+        .arg(program)
+        .current_dir(workspace().join("go"))
+        .env("GOCACHE", root.join("target/go/cache"))
+        .envs([("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", "")])
+        .status()
+        .context("starting Go's compiler")?;
+    ensure!(status.success(), "building the loop in Go failed");
     Ok(())
 }
