@@ -34,7 +34,7 @@ fn edit(file: &Path, from: &str, to: &str) {
     fs::write(file, text.replace(from, to)).expect("our own file");
 }
 
-/// A project made from the template, with the framework from here instead of from crates.io.
+/// A project made from the template, with the framework from here instead of from its repository.
 fn project(folder: &Path) -> PathBuf {
     let template = programs::workspace().join("examples/deploy/template");
     let mut new = programs::cargo();
@@ -44,14 +44,10 @@ fn project(folder: &Path) -> PathBuf {
 
     let project = folder.join("my-extension");
     let manifest = project.join("Cargo.toml");
+    assert!(fs::read_to_string(&manifest).expect("a manifest").contains("name = \"my-extension\""));
     let framework = programs::workspace().join("lambda-extension");
-    let patch = format!(
-        "\n[patch.crates-io]\nlambda_extension = {{ path = {:?} }}\n",
-        framework.display().to_string()
-    );
-    let text = fs::read_to_string(&manifest).expect("a manifest");
-    assert!(text.contains("name = \"my-extension\""), "{text}");
-    fs::write(&manifest, text + &patch).expect("our own file");
+    let repository = "git = \"https://github.com/lambda-extension/lambda-extension\"";
+    edit(&manifest, repository, &format!("path = {:?}", framework.display().to_string()));
     // The versions that everything else here is tested with.
     fs::copy(programs::workspace().join("Cargo.lock"), project.join("Cargo.lock")).expect("a lock file");
     project

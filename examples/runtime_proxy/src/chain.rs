@@ -4,7 +4,7 @@
 //! until then, and points the runtime at the proxy. So every proxy has a port of its own without anybody's configuring
 //! one, and the order in a chain is that of the wrappers.
 
-use std::{env, fs, io, net::SocketAddr, path::PathBuf};
+use std::{env, fs, net::SocketAddr, path::PathBuf};
 
 use lambda_extension::Error;
 
@@ -38,8 +38,15 @@ impl Chain {
     }
 
     /// From now on wrappers lead the runtime here.
-    pub(crate) fn publish(&self, address: SocketAddr) -> io::Result<()> {
-        fs::write(&self.address, format!("{address}\n"))
+    ///
+    /// # Errors
+    ///
+    /// Where the file for it cannot be written.
+    pub(crate) fn publish(&self, address: SocketAddr) -> Result<(), Error> {
+        fs::write(&self.address, format!("{address}\n")).map_err(|error| {
+            let file = self.address.display();
+            format!("writing {file}: {error}; RUNTIME_PROXY_DIR names a folder that function and extension can write to").into()
+        })
     }
 
     /// What is behind this proxy: the next one, or Lambda.

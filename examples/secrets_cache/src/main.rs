@@ -66,7 +66,12 @@ async fn main() -> Result<(), Error> {
     // Before registering, which is what Lambda waits for before it starts the function: whoever connects from then on is
     // answered, even if it has to wait for the answer.
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, settings.port)).await;
-    let listener = listener.map_err(|error| format!("listening on port {}: {error}", settings.port))?;
+    let listener = listener.map_err(|error| {
+        format!(
+            "listening on port {}: {error}; AWS's own extension takes 2773, and PARAMETERS_SECRETS_EXTENSION_HTTP_PORT names another",
+            settings.port
+        )
+    })?;
     info!("listening on {}", listener.local_addr()?);
     let cache = Arc::new(Cache::new(Aws::new(&settings)?, &settings));
     tokio::spawn(server::serve(listener, Arc::clone(&cache), settings.token));

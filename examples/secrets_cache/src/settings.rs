@@ -60,7 +60,7 @@ impl Settings {
             let timeout =
                 variables.parsed(&format!("{prefix}_TIMEOUT_MILLIS"), 0, "a number of milliseconds")?;
             Ok(Service {
-                endpoint: variables.endpoint(name, override_of, &region),
+                endpoint: variables.endpoint(name, override_of, &region)?,
                 ttl: Duration::from_secs(if cache_enabled && cache_size > 0 { ttl } else { 0 }),
                 // AWS's 0 is no time-out at all, and a function's requests would hang with a network that does.
                 timeout: Duration::from_millis(if timeout == 0 { 5_000 } else { timeout }),
@@ -110,12 +110,18 @@ impl Variables<'_> {
     }
 
     /// The variables by which AWS's SDKs are sent elsewhere, the more special one first.
-    fn endpoint(&self, service: &str, override_of: &str, region: &str) -> String {
-        let overridden = self.text(&format!("AWS_ENDPOINT_URL_{override_of}"));
-        overridden.or_else(|| self.text("AWS_ENDPOINT_URL")).unwrap_or_else(|| {
-            let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            format!("https://{service}.{region}.{domain}")
-        })
+    fn endpoint(&self, service: &str, override_of: &str, region: &str) -> Result<String, String> {
+        for name in [&*format!("AWS_ENDPOINT_URL_{override_of}"), "AWS_ENDPOINT_URL"] {
+            let Some(url) = self.text(name) else { continue };
+            let parsed =
+                reqwest::Url::parse(&url).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
+            return match parsed {
+                Some(_) => Ok(url),
+                None => Err(format!("{name} is `{url}`; it should be a URL such as https://host:port")),
+            };
+        }
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        Ok(format!("https://{service}.{region}.{domain}"))
     }
 
     fn prefetch(&self, name: &str) -> Result<Vec<Wanted>, String> {
@@ -192,6 +198,8 @@ mod tests {
             ("PARAMETERS_SECRETS_EXTENSION_CACHE_ENABLED", "yes"),
             ("PARAMETERS_SECRETS_EXTENSION_MAX_CONNECTIONS", "0"),
             ("SECRETS_CACHE_PREFETCH", "/secretsmanager/get?secretId=a /secrets"),
+            ("AWS_ENDPOINT_URL", "nonsense"),
+            ("AWS_ENDPOINT_URL_SSM", "ftp://host"),
         ] {
             let sentence = with(&[(name, value)]).err().unwrap();
             assert!(sentence.contains(name), "{sentence}");

@@ -73,6 +73,8 @@ pub(crate) enum Unfit {
         "it is no program for 64-bit Linux ({0}); Lambda runs those built for *-unknown-linux-gnu or -musl"
     )]
     NotElf(#[from] object::Error),
+    #[error("it is a library and no program: build the extension as a binary")]
+    Library,
     #[error("it is built for a processor that Lambda does not have (ELF machine {0})")]
     Machine(u16),
     #[error("it starts through {0}, which Lambda does not have; link it against glibc, or statically")]
@@ -92,8 +94,10 @@ impl Binary {
             EM_AARCH64 => Architecture::Arm64,
             other => return Err(Unfit::Machine(other.0)),
         };
+        let mut has_loader = false;
         for header in elf.elf_program_headers() {
             let Some(loader) = header.interpreter(endian, data)? else { continue };
+            has_loader = true;
             let loader = String::from_utf8_lossy(loader);
             if !loader.contains("/ld-linux-") {
                 return Err(Unfit::Loader(loader.into_owned()));
@@ -115,7 +119,11 @@ impl Binary {
         let needed = dynamic.iter().filter(|entry| entry.tag == DT_NEEDED);
         let libraries = needed
             .map(|entry| Ok(String::from_utf8_lossy(dynamic.string(entry)?).into_owned()))
-            .collect::<Result<_, object::Error>>()?;
+            .collect::<Result<Vec<_>, object::Error>>()?;
+        // A program that needs libraries names the loader that is to find them.
+        if !has_loader && !libraries.is_empty() {
+            return Err(Unfit::Library);
+        }
         Ok(Self { architecture, glibc, libraries, bytes })
     }
 
@@ -148,6 +156,16 @@ mod tests {
         bytes[18] = 243;
         let machine = Binary::parse(bytes).unwrap_err();
         assert!(machine.to_string().ends_with("(ELF machine 243)"), "{machine}");
+    }
+
+    #[test]
+    fn a_library_is_no_program() {
+        // As the linker of this machine makes them; every machine that compiles has this one.
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let libc =
+            maps.split_whitespace().find(|word| word.contains("/libm.so") || word.contains("/libgcc_s.so"));
+        let refused = Binary::read(Path::new(libc.expect("std is linked against it"))).unwrap_err();
+        assert!(matches!(refused, Unfit::Library), "{refused}");
     }
 
     #[test]
