@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::text::function_ms;
 use super::{InitReport, InvocationReport, Report, ShutdownReport, Status};
 use crate::simulator::time::millis;
 
@@ -213,7 +214,7 @@ fn tip(one: &InvocationReport) -> String {
         one.request_id,
         one.status,
         ms(one.duration),
-        optional_ms(one.runtime),
+        function_ms(one),
         ms(one.longest_hold())
     )
 }

@@ -51,7 +51,7 @@ fn ms(duration: Duration) -> String {
 }
 
 /// On Managed Instances nobody waits until the runtime asks again, so there is nothing to tell.
-fn function_ms(one: &InvocationReport) -> String {
+pub(super) fn function_ms(one: &InvocationReport) -> String {
     let otherwise = if one.status == Status::Success { "-" } else { "never" };
     one.runtime.map_or_else(|| otherwise.to_owned(), ms)
 }
