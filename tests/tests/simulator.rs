@@ -269,6 +269,27 @@ async fn faults_happen_once_where_they_are_asked_for() {
     assert_eq!(calls, [500, 0, 403]);
 }
 
+#[tokio::test]
+#[should_panic = "expected that every fault happens, but:"]
+async fn a_fault_that_never_happens_is_not_clean() {
+    let simulator = Simulator::builder().fault(Fault::ClockJump(5)).start().await;
+    simulator.inject(Fault::MalformedBatch);
+    simulator.invoke("{}").await.expect_success();
+    let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    // Nobody subscribed to telemetry; but no extension is to blame.
+    assert_eq!(report.unused_faults, [Fault::MalformedBatch]);
+    assert!(report.is_clean());
+    report.expect_clean();
+}
+
+#[tokio::test]
+async fn the_reason_of_an_end_can_be_the_one_that_extensions_read() {
+    let simulator = Simulator::start().await;
+    simulator.invoke("{}").await.expect_success();
+    let report = simulator.shutdown(lambda_extension::ShutdownReason::Failure).await;
+    assert_eq!(report.shutdowns[0].reason, "failure");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_can_be_held_back() {
     let hour = Duration::from_secs(3_600);
@@ -476,7 +497,9 @@ async fn snap_start_restores_before_the_first_invocation() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "expected an invocation with status success")]
+#[should_panic(
+    expected = "expected an invocation that ends with success, but came:\n  error (Function.Sad) in "
+)]
 async fn a_failed_expectation_shows_the_journal() {
     let simulator = Simulator::builder().function(Function::failing("Function.Sad", "no")).start().await;
     simulator.invoke("{}").await.expect_success();

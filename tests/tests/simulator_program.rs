@@ -109,9 +109,108 @@ fn an_extension_that_misbehaves_gives_exit_code_1_and_the_reason() {
 }
 
 #[test]
+fn the_last_lines_of_a_program_that_ended_stand_below_the_problem() {
+    let run = lambda_sim(&["--quiet", "--", "/bin/ls", "/no/such/folder"]);
+    let said = text(&run.stdout);
+    let problem = said.split_once("ls: ended before SHUTDOWN").expect("it is a problem").1;
+    assert!(problem.contains("| ") && problem.contains("/no/such/folder"), "{said}");
+}
+
+#[test]
+fn a_fault_that_never_happened_is_listed_and_the_run_is_no_success() {
+    if !has("curl") {
+        return;
+    }
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    let faults = [
+        "--quiet",
+        "-n",
+        "1",
+        "--fault",
+        "clock-jump=5",
+        "--fault",
+        "malformed-batch",
+        "--fault",
+        "telemetry=500",
+    ];
+    let run = lambda_sim(&[&faults[..], &["--", &extension]].concat());
+    let said = text(&run.stdout);
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("Faults that never happened") && said.contains(": malformed-batch, telemetry=500\n"),
+        "{said}"
+    );
+    let run = lambda_sim(&[&faults[..], &["--json", "--", &extension]].concat());
+    let report: Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    assert_eq!(report["unusedFaults"], serde_json::json!(["malformed-batch", "telemetry=500"]));
+    let all_happened = lambda_sim(&[&faults[..5], &["--", &extension]].concat());
+    assert_eq!(all_happened.status.code(), Some(0), "{}", text(&all_happened.stdout));
+    // What misbehaves, and so ends too early for the fault, misbehaves first of all.
+    assert_eq!(lambda_sim(&[&faults[..], &["--", "/bin/false"]].concat()).status.code(), Some(1));
+}
+
+#[test]
+fn a_function_that_never_asks_for_an_invocation_is_a_problem_of_its_own() {
+    if !has("curl") {
+        return;
+    }
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    let run = lambda_sim(&["--quiet", "--function", "/bin/true", "--", &extension]);
+    let said = text(&run.stdout);
+    assert!(
+        said.contains(
+            "runtime: the function's program ended before it asked for an invocation (exit code 0)"
+        ),
+        "{said}"
+    );
+    assert_eq!(run.status.code(), Some(2), "{said}");
+}
+
+#[test]
+fn what_the_function_answers_is_shown_shortened_where_it_is_worth_looking_at() {
+    if !has("curl") || !has("python3") {
+        return;
+    }
+    let extension = script("extension.sh").to_string_lossy().into_owned();
+    let function = script("function.py").to_string_lossy().into_owned();
+    let payload = serde_json::json!({ "text": format!("{}cba", "x".repeat(100)) }).to_string();
+    let run = lambda_sim(&["-n", "1", "--function", &function, "--payload", &payload, "--", &extension]);
+    let shown = format!(", answered \"abc{}…\n", "x".repeat(56));
+    assert!(text(&run.stderr).contains(&shown), "{}", text(&run.stderr));
+    // The built-in function answers with its payload, on one line.
+    let run = lambda_sim(&["-n", "1", "--payload", "[1,\n2]", "--", &extension]);
+    assert!(text(&run.stderr).contains(", answered [1, 2]\n"), "{}", text(&run.stderr));
+    let run = lambda_sim(&["-n", "1", "--", &extension]);
+    assert!(!text(&run.stderr).contains("answered"), "{}", text(&run.stderr));
+    // It failed, and the report does not stop at having no problem with the extension.
+    let run =
+        lambda_sim(&["-n", "1", "--function", &function, "--payload", r#"{"fail":true}"#, "--", &extension]);
+    assert!(text(&run.stderr).contains(r#", answered {"errorMessage": "as asked""#), "{}", text(&run.stderr));
+    assert!(text(&run.stdout).contains("No problems of extensions, but of 1 invocations 1 failed."));
+    assert_eq!(run.status.code(), Some(1));
+}
+
+#[test]
+fn an_extension_is_told_the_name_it_is_given() {
+    let door = BUILT.join("examples/door").to_string_lossy().into_owned();
+    let run = lambda_sim(&["--quiet", "-n", "1", "--name", "other", &door]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stdout));
+    assert!(text(&run.stdout).contains("other  "), "{}", text(&run.stdout));
+}
+
+#[test]
+fn options_that_stand_behind_the_program_are_pointed_out() {
+    let pointed_out =
+        |arguments: &[&str]| text(&lambda_sim(arguments).stderr).contains("`--invokes` stands behind");
+    assert!(pointed_out(&["--quiet", "/bin/false", "--invokes", "5"]));
+    assert!(!pointed_out(&["--quiet", "--", "/bin/false", "--invokes", "5"]));
+    assert!(!pointed_out(&["--quiet", "--invokes", "1", "/bin/false", "--else"]));
+}
+
+#[test]
 fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["--", "./no-such-extension"], "build it first, or correct the path"),
         (&["--", manifest], "chmod +x"),
         (&[], "<EXTENSION>"),
@@ -119,6 +218,9 @@ fn what_cannot_be_tried_gives_exit_code_2_and_a_sentence_that_helps() {
         (&["--telemetry-schema", "2021-01-01", "--", "ls"], "use 2022-07-01, 2022-12-13 or 2025-01-29"),
         (&["--payload", "{", "--", "ls"], "the payload is no JSON"),
         (&["--env", "NAME", "--", "ls"], "should be NAME=VALUE"),
+        (&["--env", "AWS_LAMBDA_RUNTIME_API=x", "--", "ls"], "Lambda sets `AWS_LAMBDA_RUNTIME_API` itself"),
+        (&["-n", "-1", "--", "ls"], "`-1` should be a whole number of invocations"),
+        (&["--log-level", "loud", "--", "ls"], "possible values: TRACE, DEBUG"),
         (&["--rate", "1e-300", "--", "ls"], "with `1e-300` the second would never come"),
         (&["--timeout", "1e300", "--", "ls"], "Lambda's longest timeout is 900 seconds"),
         (&["--memory", "0", "--", "ls"], "128..=10240"),
@@ -145,7 +247,7 @@ fn a_program_that_the_system_cannot_start_is_explained() {
         for (who, run) in [(name, alone), ("runtime: the function", function)] {
             let said = text(&run.stdout);
             assert!(said.contains(who) && said.contains(meaning), "{said}");
-            assert_eq!(run.status.code(), Some(1), "{said}");
+            assert_eq!(run.status.code(), Some(2), "{said}");
         }
     }
 }
@@ -198,6 +300,8 @@ fn a_program_that_finds_no_lambda_lives_a_whole_life_in_a_local_one() {
         .env_remove("AWS_LAMBDA_FUNCTION_NAME")
         .env_remove("LAMBDA_TASK_ROOT")
         .env_remove("LAMBDA_EXTENSION_GUEST")
+        // A name that was meant for another program is not taken for this one's.
+        .env("LAMBDA_EXTENSION_NAME", "stray")
         // What is no text is no reason to fail.
         .env("ODD", std::ffi::OsStr::from_bytes(b"\xff"))
         .stdin(Stdio::null())

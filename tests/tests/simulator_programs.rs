@@ -82,6 +82,16 @@ fn beside_graceful_shutdown_a_function_is_asked_to_leave_and_is_not_held_up() {
 }
 
 #[test]
+fn what_comes_back_through_the_runtime_proxy_shows_what_the_function_saw() {
+    let shown = Command::new(programs::workspace().join("examples/runtime_proxy/try"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("the script runs");
+    let said = String::from_utf8_lossy(&shown.stderr);
+    assert!(shown.status.success() && said.contains(r#", answered "]detcader[""#), "{said}");
+}
+
+#[test]
 fn an_extension_written_with_the_published_crate_runs_and_is_told_what_its_shutdown_costs() {
     let peer = programs::build(&["-p", "peer_extension"], "peer_extension");
     let (report, content) = live(&peer, &[]);
@@ -116,6 +126,15 @@ fn hanging_once() -> (String, Arc<Mutex<BTreeMap<String, String>>>) {
         }
     });
     (url, parcels)
+}
+
+#[test]
+fn what_the_framework_contains_is_counted_by_its_lines_at_error() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (report, content) = live(&log_shipper(), &["--env", &format!("LOG_SINK=http://{nobody}/")]);
+    // Lambda sees an extension that behaves.
+    assert!(content, "{report:#}");
+    assert!(report["errorLines"]["log_shipper"].as_u64() > Some(0), "{report:#}");
 }
 
 #[test]

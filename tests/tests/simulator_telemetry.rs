@@ -206,6 +206,39 @@ async fn a_slow_consumer_loses_whole_batches_and_is_told() {
         dropped["reason"],
         "Some logs were dropped because the downstream consumer is slower than the logs production rate"
     );
+    let report = simulator.report();
+    assert_eq!((report.telemetry[0].lost, report.telemetry[0].dropped), (4_000, 4_000), "{report}");
+    assert!(report.to_string().contains("Watch out: 4000 records for watcher were dropped"), "{report}");
+    assert!(report.is_clean(), "a burst that nobody could have taken is no extension's problem: {report}");
+}
+
+#[tokio::test]
+async fn what_nobody_is_sure_to_get_is_told_from_what_else_is_lost() {
+    let simulator = Simulator::builder().managed_instances().start().await;
+    let mut extension = RawExtension::register(&simulator, "hasty", &["SHUTDOWN"]).await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
+    extension.subscribe(nobody, NEWEST, &["platform"], quick()).await;
+    let leaving = async {
+        extension.next().await;
+        drop(extension);
+    };
+    let living = async {
+        simulator.invoke("{}").await.expect_success();
+        simulator.shutdown(ShutdownReason::Spindown).await
+    };
+    let (report, ()) = tokio::join!(living, leaving);
+    // Of all that was lost, `platform.report` alone nobody is sure to get.
+    let telemetry = &report.telemetry[0];
+    assert!(telemetry.lost > 1 && telemetry.lost_at_end == 1, "{report}");
+    assert!(report.to_string().contains(" lost (1 of them written at the end"), "{report}");
+    // Nobody waits on Managed Instances until the runtime asks again, and that it did not ask is not told of it.
+    let line = report
+        .to_string()
+        .lines()
+        .find(|line| line.contains(" success ") && line.contains('█'))
+        .unwrap_or_default()
+        .to_owned();
+    assert!(line.contains("  -  ") && !line.contains("never"), "{report}");
 }
 
 #[tokio::test]

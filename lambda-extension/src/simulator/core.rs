@@ -15,7 +15,7 @@ use super::fault::Faults;
 use super::guest::Guest;
 use super::journal::Journal;
 use super::random::Random;
-use super::report::Ledger;
+use super::report::{Ledger, Problem};
 use super::settings::Settings;
 use super::telemetry::{Content, Hub, LineCategory, TelemetryEvent};
 use super::time::Timekeeper;
@@ -179,7 +179,12 @@ impl Inner {
     }
 
     pub(crate) fn problem(&mut self, core: &Core, extension: &str, what: impl Into<String>) {
-        self.ledger.problem(core.time.since_start(), extension, what);
+        self.ledger.problem(Problem {
+            at: core.time.since_start(),
+            extension: extension.to_owned(),
+            what: what.into(),
+            last_lines: Vec::new(),
+        });
     }
 
     pub(crate) fn platform(&mut self, core: &Core, kind: &'static str, record: Value) {

@@ -80,6 +80,8 @@ async fn play(program: OsString) -> std::io::Result<Report> {
 /// Variables that Lambda sets itself, or that belong to the place this program was started at.
 fn is_reserved(name: &str) -> bool {
     let lambdas_own = [
+        // The guest's name is that of its file, which this simulator expects.
+        "LAMBDA_EXTENSION_NAME",
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
         "AWS_ACCESS_KEY_ID",

@@ -1,6 +1,7 @@
 //! What may go wrong on demand.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use super::Route;
 ///
 /// [`Builder::fault`](super::Builder::fault) and [`Simulator::inject`](super::Simulator::inject) ask for it. Each is taken
 /// out when it has happened, the oldest that fits first; twice the same fault happens twice. A [`Route`] is one of an
-/// extension's or the runtime's calls over HTTP; a built-in function makes none.
+/// extension's or the runtime's calls over HTTP; a built-in function makes none. What never happened is listed in
+/// [`Report::unused_faults`](super::Report::unused_faults).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -27,13 +29,14 @@ use super::Route;
 /// # }
 /// ```
 ///
-/// The options of `lambda-sim` are read with [`FromStr`]:
+/// The options of `lambda-sim` are read with [`FromStr`], and it prints itself as one:
 ///
 /// ```
 /// use lambda_extension::simulator::{Fault, Route};
 ///
 /// assert_eq!("next=500".parse(), Ok(Fault::Status(Route::Next, 500)));
 /// assert_eq!("clock-jump=-3600000".parse(), Ok(Fault::ClockJump(-3_600_000)));
+/// assert_eq!(Fault::Drop(Route::Register).to_string(), "register=drop");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -117,6 +120,31 @@ impl FromStr for Fault {
     }
 }
 
+/// As [`FromStr`] reads it.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drop(route) => write!(f, "{route}=drop"),
+            Self::Status(route, status) => write!(f, "{route}={status}"),
+            Self::Slow(route, time) => write!(f, "{route}=slow:{}", time.as_millis()),
+            Self::Garbage(route) => write!(f, "{route}=garbage"),
+            Self::Truncated(route) => write!(f, "{route}=truncated"),
+            Self::MalformedBatch => f.write_str("malformed-batch"),
+            Self::TruncatedBatch => f.write_str("truncated-batch"),
+            Self::OversizedBatch(bytes) => write!(f, "oversized-batch={bytes}"),
+            Self::DuplicateBatch => f.write_str("duplicate-batch"),
+            Self::UnknownRecord(kind) => write!(f, "unknown-record={kind}"),
+            Self::UnknownEvent(kind) => write!(f, "unknown-event={kind}"),
+            Self::UnknownReason(word) => write!(f, "unknown-reason={word}"),
+            Self::ListenerRefused => f.write_str("listener-refused"),
+            Self::RuntimeDoneEarly => f.write_str("runtime-done=early"),
+            Self::RuntimeDoneLate(by) => write!(f, "runtime-done=late:{}", by.as_millis()),
+            Self::RuntimeDoneMissing => f.write_str("runtime-done=missing"),
+            Self::ClockJump(by_ms) => write!(f, "clock-jump={by_ms}"),
+        }
+    }
+}
+
 fn unknown(text: &str) -> String {
     format!(
         "there is no fault `{text}`; write ROUTE=drop, ROUTE=500, ROUTE=slow:MS, ROUTE=garbage, ROUTE=truncated, \
@@ -143,6 +171,11 @@ impl Faults {
             waiting.iter().enumerate().find_map(|(at, fault)| Some((at, here(fault)?)))?;
         waiting.remove(position);
         Some(found)
+    }
+
+    /// Those that have not happened.
+    pub(crate) fn left(&self) -> Vec<Fault> {
+        self.locked().iter().cloned().collect()
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, VecDeque<Fault>> {
@@ -175,6 +208,31 @@ mod tests {
             "oversized-batch=-5",
         ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_fault_prints_itself_as_the_option_that_asks_for_it() {
+        for text in [
+            "register=drop",
+            "telemetry=500",
+            "next=slow:250",
+            "next=garbage",
+            "next=truncated",
+            "malformed-batch",
+            "truncated-batch",
+            "oversized-batch=3000000",
+            "duplicate-batch",
+            "unknown-record=moon",
+            "unknown-event=RELOAD",
+            "unknown-reason=power cut",
+            "listener-refused",
+            "runtime-done=early",
+            "runtime-done=late:40",
+            "runtime-done=missing",
+            "clock-jump=-5",
+        ] {
+            assert_eq!(text.parse::<Fault>().map(|fault| fault.to_string()), Ok(text.to_owned()));
         }
     }
 

@@ -1,17 +1,26 @@
 //! Who runs in the environment: processes, futures in this process, and extensions that a test drives by hand.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::core::{Core, Inner, Phase};
 use super::output::read_lines;
+use super::report::Problem;
+
+/// How long the output of a process that has ended is waited for: a child of its own may hold it open.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// So many of its last lines are kept, and so many characters of each.
+const KEPT_LINES: usize = 5;
+const KEPT_CHARACTERS: usize = 300;
 
 /// What a guest is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +77,22 @@ pub(crate) struct Guest {
     pub(crate) end: Option<End>,
     /// The largest memory seen, in kB, of a process.
     peak_kb: u64,
+    /// What its process wrote last.
+    last_lines: VecDeque<String>,
 }
 
 impl Guest {
     pub(crate) fn new(name: &str, role: Role, recipe: Recipe) -> Self {
-        Self { name: name.to_owned(), role, recipe, alive: None, incarnation: 0, end: None, peak_kb: 0 }
+        Self {
+            name: name.to_owned(),
+            role,
+            recipe,
+            alive: None,
+            incarnation: 0,
+            end: None,
+            peak_kb: 0,
+            last_lines: VecDeque::new(),
+        }
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -135,11 +155,23 @@ impl Guest {
         self.peak_kb
     }
 
+    /// Takes note of a line its process wrote.
+    fn wrote(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
+        if self.last_lines.len() == KEPT_LINES {
+            self.last_lines.pop_front();
+        }
+        self.last_lines.push_back(shortened(line, KEPT_CHARACTERS));
+    }
+
     /// Starts it. The error is what the system says about the file.
     pub(crate) fn launch(&mut self, core: &Arc<Core>) -> std::io::Result<()> {
         self.incarnation += 1;
         self.end = None;
         self.peak_kb = 0;
+        self.last_lines.clear();
         let (core, name, role, incarnation) =
             (Arc::clone(core), self.name.clone(), self.role, self.incarnation);
         self.alive = Some(match &mut self.recipe {
@@ -162,17 +194,24 @@ impl Guest {
                 let mut child = command.spawn()?;
                 let pid = child.id().and_then(|pid| Pid::from_raw(pid as i32));
                 let pid = pid.ok_or_else(|| std::io::Error::other("the new process has no id"))?;
+                let mut readers = JoinSet::new();
                 if let Some(out) = child.stdout.take() {
-                    tokio::spawn(read_lines(out, Arc::clone(&core), name.clone(), role));
+                    readers.spawn(read_lines(out, Arc::clone(&core), name.clone(), role));
                 }
                 if let Some(err) = child.stderr.take() {
-                    tokio::spawn(read_lines(err, Arc::clone(&core), name.clone(), role));
+                    readers.spawn(read_lines(err, Arc::clone(&core), name.clone(), role));
                 }
                 tokio::spawn(async move {
                     let (words, well) = match child.wait().await {
                         Ok(status) => (exit_words(status), status.success()),
                         Err(error) => (format!("could not be waited for: {error}"), false),
                     };
+                    if !well || !core.lock().is_ending() {
+                        // It says why in its last lines.
+                        let closed = async { while readers.join_next().await.is_some() {} };
+                        drop(tokio::time::timeout(LAST_WORDS, closed).await);
+                    }
+                    readers.detach_all();
                     core.ended(&name, role, incarnation, words, well);
                 });
                 Alive::Process(pid)
@@ -212,6 +251,14 @@ fn peak_of(pid: Pid) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The text, cut where it is longer than so many characters.
+pub(crate) fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn exit_words(status: ExitStatus) -> String {
@@ -259,13 +306,32 @@ impl Inner {
         self.guests.iter_mut().find(|guest| guest.role == Role::Runtime)
     }
 
+    /// Takes note of a line that a process wrote.
+    pub(crate) fn wrote(&mut self, name: &str, role: Role, line: &str) {
+        let guest = self.guests.iter_mut().find(|guest| guest.role == role && guest.name == name);
+        if let Some(guest) = guest {
+            guest.wrote(line);
+        }
+    }
+
+    pub(crate) fn last_lines(&self, name: &str, role: Role) -> Vec<String> {
+        let guest = self.guests.iter().find(|guest| guest.role == role && guest.name == name);
+        guest.map(|guest| guest.last_lines.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Guests are told to end, or have ended: nobody is surprised by an end.
+    fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending | Phase::Down | Phase::Over)
+    }
+
     /// A guest is gone. Before the end that is a fault, whatever its exit code.
     fn guest_ended(&mut self, core: &Core, name: &str, role: Role, words: &str, well: bool) {
         self.note(core, format!("{name} ended: {words}"));
-        let expected = matches!(self.phase, Phase::Ending | Phase::Down | Phase::Over);
+        let expected = self.is_ending();
         let released = match role {
             Role::Runtime => {
                 if !expected {
+                    self.blame_runtime(core, words);
                     self.env.fatal("Runtime.ExitError");
                 }
                 None
@@ -278,14 +344,27 @@ impl Inner {
                 } else {
                     ""
                 };
-                self.problem(
-                    core,
-                    name,
-                    format!("ended before SHUTDOWN ({words}); Lambda calls that a crash{rule}"),
-                );
+                let what = format!("ended before SHUTDOWN ({words}); Lambda calls that a crash{rule}");
+                self.bad_end(core, name, role, what);
                 released
             }
         };
         self.let_go(released);
+    }
+
+    /// A function that was never ready tells nothing of the extensions beside it, unless it said itself that it cannot.
+    fn blame_runtime(&mut self, core: &Core, words: &str) {
+        if self.phase == Phase::Init && self.init.runtime_ready.is_none() && self.env.first_fatal().is_none()
+        {
+            let what = format!("the function's program ended before it asked for an invocation ({words})");
+            self.bad_end(core, "runtime", Role::Runtime, what);
+        }
+    }
+
+    /// A guest ended as it should not: its last lines usually say why.
+    pub(crate) fn bad_end(&mut self, core: &Core, name: &str, role: Role, what: String) {
+        let last_lines = self.last_lines(name, role);
+        let problem = Problem { at: core.time.since_start(), extension: name.to_owned(), what, last_lines };
+        self.ledger.problem(problem);
     }
 }

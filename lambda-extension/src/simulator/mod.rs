@@ -167,6 +167,7 @@ impl Simulator {
     /// # Panics
     ///
     /// After the first invocation.
+    #[track_caller]
     pub fn config(&self, name: impl Into<String>) -> Config {
         let name = name.into();
         self.attach(name.clone());
@@ -219,6 +220,7 @@ impl Simulator {
     /// # Panics
     ///
     /// After the first invocation, and if there is an extension of that name already.
+    #[track_caller]
     pub fn spawn(&self, command: Command) {
         let name = base_name(command.get_program());
         self.spawn_as(name, command);
@@ -229,6 +231,7 @@ impl Simulator {
     /// # Panics
     ///
     /// As [`spawn`](Self::spawn).
+    #[track_caller]
     pub fn spawn_as(&self, name: impl Into<String>, command: Command) {
         let command = prepare(command, Role::Extension, &self.core.settings, &self.runtime_api());
         self.core.add_extension(&name.into(), Recipe::Process(command));
@@ -242,6 +245,7 @@ impl Simulator {
     /// # Panics
     ///
     /// After the first invocation, and if there is an extension of that name already.
+    #[track_caller]
     pub fn spawn_fn<F, Fut, E>(&self, name: impl Into<String>, mut extension: F)
     where
         F: FnMut() -> Fut + Send + 'static,
@@ -263,6 +267,7 @@ impl Simulator {
     /// # Panics
     ///
     /// After the first invocation.
+    #[track_caller]
     pub fn attach(&self, name: impl Into<String>) {
         let name = name.into();
         let known = self.core.lock().extension(&name).is_some_and(|guest| guest.is_attached());
@@ -334,7 +339,8 @@ impl Simulator {
     /// Ends the environment as Lambda does, and tells what was seen of its life.
     ///
     /// An Init that is under way is finished first.
-    pub async fn shutdown(&self, reason: ShutdownReason) -> Report {
+    pub async fn shutdown(&self, reason: impl Into<ShutdownReason>) -> Report {
+        let reason = reason.into();
         if matches!(self.core.lock().phase, Phase::Init) {
             self.init().await;
         }
@@ -368,7 +374,8 @@ impl Simulator {
         self.core.lock().hub.http_port(extension)
     }
 
-    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start.
+    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start. If it never can,
+    /// [`Report::expect_clean`] fails.
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);
     }
@@ -433,7 +440,7 @@ impl Simulator {
     /// What was seen so far; [`shutdown`](Self::shutdown) returns it too.
     pub fn report(&self) -> Report {
         let inner = self.core.lock();
-        inner.ledger.report(&inner.journal)
+        inner.ledger.report(self.core.faults.left(), &inner.journal)
     }
 }
 

@@ -65,8 +65,8 @@ impl Session {
     }
 
     /// Why the environment ends; because it is idle otherwise.
-    pub fn reason(mut self, reason: ShutdownReason) -> Self {
-        self.reason = reason;
+    pub fn reason(mut self, reason: impl Into<ShutdownReason>) -> Self {
+        self.reason = reason.into();
         self
     }
 

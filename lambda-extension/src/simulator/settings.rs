@@ -45,6 +45,9 @@ impl fmt::Display for InitializationType {
 
 /// Why an environment ends, as SHUTDOWN tells extensions.
 ///
+/// The extension reads it as another type, [`lambda_extension::ShutdownReason`](crate::ShutdownReason), which is taken
+/// wherever this one is asked for.
+///
 /// ```
 /// use lambda_extension::simulator::ShutdownReason;
 ///
@@ -73,6 +76,17 @@ impl fmt::Display for ShutdownReason {
             Self::Failure => "failure",
             Self::Other(word) => word,
         })
+    }
+}
+
+impl From<crate::ShutdownReason> for ShutdownReason {
+    fn from(reason: crate::ShutdownReason) -> Self {
+        match reason {
+            crate::ShutdownReason::Spindown => Self::Spindown,
+            crate::ShutdownReason::Timeout => Self::Timeout,
+            crate::ShutdownReason::Failure => Self::Failure,
+            other => Self::Other(other.to_string()),
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum, value_parser};
+use clap::{CommandFactory, Parser, ValueEnum, value_parser};
 use lambda_extension::simulator::{Builder, Fault, Function, LogFormat, Schema, Session, Simulator};
 
 /// Runs an extension under a local Lambda: real life cycle, telemetry, freezing; no account, no containers.
 ///
-/// Ends with 0 if the extension behaved, with 1 if it did not, with 2 if it could not be tried.
+/// Ends with 0 if the extension behaved, with 1 if it did not, with 2 if it, or a fault that was asked for, could not be
+/// tried.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -26,7 +27,8 @@ pub(crate) struct Options {
     #[arg(help_heading = EXTENSIONS, long)]
     name: Option<String>,
 
-    /// A variable the customer configured. Can be given several times.
+    /// A variable the customer configured. Can be given several times. Of the names that Lambda reserves, only region and
+    /// credentials can be set.
     #[arg(help_heading = EXTENSIONS, long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
 
@@ -59,11 +61,11 @@ pub(crate) struct Options {
     log_format: Format,
 
     /// What extensions read in AWS_LAMBDA_LOG_LEVEL.
-    #[arg(help_heading = FUNCTION, long, value_name = "LEVEL")]
+    #[arg(help_heading = FUNCTION, long, value_name = "LEVEL", ignore_case = true, value_parser = LEVELS)]
     log_level: Option<String>,
 
     /// How many invocations.
-    #[arg(help_heading = RUN, long, short = 'n', value_name = "N", default_value_t = 3)]
+    #[arg(help_heading = RUN, long, short = 'n', value_name = "N", default_value_t = 3, allow_negative_numbers = true, value_parser = count)]
     pub(crate) invokes: u64,
 
     /// Invocations per second, at most. Between them the environment is frozen.
@@ -71,7 +73,7 @@ pub(crate) struct Options {
     rate: Duration,
 
     /// What the function is invoked with: JSON, or `@FILE`.
-    #[arg(help_heading = RUN, long, value_name = "JSON", default_value = "{}")]
+    #[arg(help_heading = RUN, long, value_name = "JSON", default_value = NO_PAYLOAD)]
     payload: String,
 
     /// Lambda Managed Instances: several invocations at once, SHUTDOWN only, no freezing.
@@ -124,6 +126,8 @@ pub(crate) struct Options {
     port: Option<u16>,
 }
 
+const NO_PAYLOAD: &str = "{}";
+
 // What the options are about, as the help groups them.
 const EXTENSIONS: &str = "Extensions";
 const FUNCTION: &str = "The function";
@@ -135,6 +139,24 @@ const EXAMPLES: &str = "Examples:
   lambda-sim -- target/release/my-extension
   lambda-sim -n 20 --function ./bootstrap --payload @event.json -- ./my-extension
   lambda-sim --timeout 1 --fault telemetry=500 --report report.html -- ./my-extension --verbose";
+
+const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+
+/// What Lambda sets itself and lets nobody set; region and credentials stand for the function's role here.
+const RESERVED: [&str; 12] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
@@ -164,7 +186,7 @@ impl Options {
             builder = builder.log_format(LogFormat::Json);
         }
         if let Some(level) = &self.log_level {
-            builder = builder.log_level(level);
+            builder = builder.log_level(level.to_uppercase());
         }
         if let Some(schema) = self.telemetry_schema {
             builder = builder.telemetry_schema(schema);
@@ -187,6 +209,25 @@ impl Options {
         Ok(self.fault.iter().cloned().fold(builder, Builder::fault))
     }
 
+    /// The function answers something that is worth looking at.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.function.is_some() || self.payload != NO_PAYLOAD
+    }
+
+    /// An option of this program that stands behind the extension's, where it is the extension's argument.
+    pub(crate) fn misplaced(&self) -> Option<&str> {
+        let (arguments, own) = (self.extension.iter().skip(1), Self::command());
+        let is_own = |argument: &str| {
+            let name = argument.split('=').next().unwrap_or_default().strip_prefix("--");
+            name.is_some_and(|name| own.get_opts().any(|option| option.get_long() == Some(name)))
+        };
+        // Whoever writes `--` knows.
+        if std::env::args_os().any(|argument| argument == "--") {
+            return None;
+        }
+        arguments.filter_map(|argument| argument.to_str()).find(|argument| is_own(argument))
+    }
+
     /// The name of the extension: what Lambda would know it by, unless it was given another.
     pub(crate) fn extension_name(&self) -> String {
         let program = self.extension.first().map(Path::new).unwrap_or(Path::new(""));
@@ -197,8 +238,13 @@ impl Options {
     pub(crate) fn extensions(&self) -> Result<Vec<(String, Command)>, String> {
         let (program, arguments) =
             self.extension.split_first().ok_or("name the extension's program behind the options")?;
-        let mut command = Command::new(executable(Path::new(program))?);
+        let file = executable(Path::new(program))?;
+        let mut command = Command::new(&file);
         command.args(arguments);
+        if let Some(name) = &self.name {
+            // An extension finds its name there, as it would if its file were called so.
+            std::os::unix::process::CommandExt::arg0(&mut command, file.with_file_name(name));
+        }
         let mut extensions = vec![(self.extension_name(), command)];
         for program in &self.also {
             extensions.push((file_name(program), Command::new(executable(program)?)));
@@ -244,9 +290,16 @@ impl Options {
 
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
+        Some((name, _)) if RESERVED.contains(&name) => {
+            Err(format!("Lambda sets `{name}` itself, and lets nobody else"))
+        }
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(format!("`{text}` should be NAME=VALUE")),
     }
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("`{text}` should be a whole number of invocations, 0 or more"))
 }
 
 /// The pause that makes a rate.

@@ -190,7 +190,8 @@ impl Inner {
                     format!("did not exit within the {limit} ms of SHUTDOWN and was killed"),
                 );
             } else if was_told && !well {
-                self.problem(core, name, format!("did not exit well after SHUTDOWN: {ended}"));
+                let what = format!("did not exit well after SHUTDOWN: {ended}");
+                self.bad_end(core, name, Role::Extension, what);
             }
             extensions.push(ExtensionEnd { name: name.clone(), took, ended, was_told, killed: was_killed });
         }
@@ -208,7 +209,10 @@ impl Inner {
         self.let_go(released);
         self.hang_up();
         for (name, lost) in self.hub.reset() {
-            self.ledger.telemetry(&name).lost += lost.records;
+            let figures = self.ledger.telemetry(&name);
+            figures.lost += lost.records;
+            figures.lost_at_end += lost.records - lost.avoidable - lost.dropped;
+            figures.dropped += lost.dropped;
             if lost.avoidable > 0 {
                 let what =
                     format!("{} telemetry records could not be delivered before the end", lost.avoidable);

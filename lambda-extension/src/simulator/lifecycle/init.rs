@@ -35,6 +35,7 @@ impl InitPhase {
 
 impl Core {
     /// Brings an extension into the environment and starts it.
+    #[track_caller]
     pub(crate) fn add_extension(self: &Arc<Self>, name: &str, recipe: Recipe) {
         let mut inner = self.lock();
         assert!(

@@ -119,8 +119,9 @@ impl Invocation {
     fn expect(self, status: Status, error_type: Option<&str>) -> Self {
         if self.status != status || self.error_type.as_deref() != error_type {
             let journal = self.core.lock().journal.to_string();
+            let error = error_type.map(|error| format!(" ({error})")).unwrap_or_default();
             panic!(
-                "expected an invocation with status {status} and error type {error_type:?}\n  came {self:?}\njournal:\n{journal}"
+                "expected an invocation that ends with {status}{error}, but came:\n  {self}\n  {self:?}\njournal:\n{journal}"
             );
         }
         self

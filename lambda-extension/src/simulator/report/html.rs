@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::text::function_ms;
 use super::{InitReport, InvocationReport, Report, ShutdownReport, Status};
 use crate::simulator::time::millis;
 
@@ -68,6 +69,7 @@ fn optional_ms(duration: Option<Duration>) -> String {
 fn tiles(report: &Report) -> Markup {
     let totals = report.totals;
     let lost: u64 = report.telemetry.iter().map(|one| one.lost).sum();
+    let at_end: u64 = report.telemetry.iter().map(|one| one.lost_at_end).sum();
     let late: u64 = report.telemetry.iter().map(|one| one.late).sum();
     let tile = |value: String, what: &str, bad: bool| {
         html! { div.tile { b.bad[bad] { (value) } span.dim { (what) } } }
@@ -79,7 +81,7 @@ fn tiles(report: &Report) -> Markup {
             (tile(time_label(millis(totals.billed)), "billed", false))
             (tile(time_label(millis(totals.held)), "of it held by extensions", false))
             (tile(late.to_string(), "records late", false))
-            (tile(lost.to_string(), "records lost", lost > 0))
+            (tile(lost.to_string(), "records lost", lost > at_end))
             (tile(report.problems.len().to_string(), "problems", !report.is_clean()))
         }
     }
@@ -95,9 +97,18 @@ fn problems(report: &Report) -> Markup {
             (table(html! {
                 tr { th { "when" } th { "who" } th { "what" } }
                 @for problem in &report.problems {
-                    tr { td { (ms(problem.at)) } td { (problem.extension) } td.what.bad { (problem.what) } }
+                    tr { td { (ms(problem.at)) } td { (problem.extension) } td.what.bad { (problem.what) @for line in &problem.last_lines { br; code { (line) } } } }
                 }
             }))
+        }
+        @if !report.unused_faults.is_empty() {
+            p.warn { "Faults that never happened, so that nothing is known of them: " (report.unused_faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
+        }
+        @for (extension, lines) in &report.error_lines {
+            p.warn { (extension) " logged at ERROR, " (lines) "×. Lambda sees nothing of that." }
+        }
+        @for one in report.telemetry.iter().filter(|one| one.dropped > 0) {
+            p.warn { (one.dropped) " records for " (one.extension) " were dropped, because more came than its listener took. It should take a batch before it works on it, ask for larger batches, or subscribe to less." }
         }
         @for one in report.freezes.iter().filter(|one| one.busy > 0) {
             p.warn { (if report.is_clean() { "But look at " } else { "Look at " }) (one.extension) ", too: it was still working at " (one.busy) " of " (one.thawed) " freezes. What it does after it asked for the next event is stuck until the next invocation, or lost; it should ask when it is done." }
@@ -203,7 +214,7 @@ fn tip(one: &InvocationReport) -> String {
         one.request_id,
         one.status,
         ms(one.duration),
-        optional_ms(one.runtime),
+        function_ms(one),
         ms(one.longest_hold())
     )
 }
@@ -312,13 +323,13 @@ fn telemetry(report: &Report) -> Markup {
     html! {
         @if !report.telemetry.is_empty() {
             h2 { "Telemetry" }
-            p.dim { "Late: delivered only after a freeze. Every platform.report is, and extensions' own lines are; they are not counted as late." }
+            p.dim { "Late: delivered only after a freeze. Every platform.report is, and extensions' own lines are; they are not counted as late. Nor is anybody sure to get what was written at the end or by extensions: as long as nothing else is lost, the number is not red." }
             (table(html! {
                 tr { th { "extension" } th.n { "batches" } th.n { "records" } th.n { "late" } th.n { "twice" } th.n { "lost" } th.n { "failed attempts" } }
                 @for one in &report.telemetry {
                     tr {
                         td { (one.extension) } td.n { (one.batches) } td.n { (one.delivered) } td.n { (one.late) }
-                        td.n { (one.duplicates) } td.n.bad[one.lost > 0] { (one.lost) } td.n { (one.failed_attempts) }
+                        td.n { (one.duplicates) } td.n.bad[one.lost > one.lost_at_end] { (one.lost) } td.n { (one.failed_attempts) }
                     }
                 }
             }))

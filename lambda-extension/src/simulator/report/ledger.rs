@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::simulator::Fault;
 use crate::simulator::journal::Journal;
 
 use super::{
@@ -22,6 +23,7 @@ pub(crate) struct Ledger {
     shutdowns: VecDeque<ShutdownReport>,
     telemetry: BTreeMap<String, TelemetryReport>,
     freezes: BTreeMap<String, FreezeReport>,
+    error_lines: BTreeMap<String, u64>,
     problems: Vec<Problem>,
     more_problems: u64,
     totals: Totals,
@@ -73,26 +75,31 @@ impl Ledger {
         })
     }
 
+    pub(crate) fn error_line(&mut self, extension: &str) {
+        *self.error_lines.entry(extension.to_owned()).or_default() += 1;
+    }
+
     /// Enters a problem; one that is seen again and again is entered once.
-    pub(crate) fn problem(&mut self, at: Duration, extension: &str, what: impl Into<String>) {
-        let what = what.into();
-        if self.problems.iter().any(|known| known.extension == extension && known.what == what) {
+    pub(crate) fn problem(&mut self, problem: Problem) {
+        let same = |known: &Problem| known.extension == problem.extension && known.what == problem.what;
+        if self.problems.iter().any(same) {
             return;
         }
         if self.problems.len() < KEPT_PROBLEMS {
-            self.problems.push(Problem { at, extension: extension.to_owned(), what });
+            self.problems.push(problem);
         } else {
             self.more_problems += 1;
         }
     }
 
-    pub(crate) fn report(&self, journal: &Journal) -> Report {
+    pub(crate) fn report(&self, unused_faults: Vec<Fault>, journal: &Journal) -> Report {
         let mut problems = self.problems.clone();
         if self.more_problems > 0 {
             problems.push(Problem {
                 at: Duration::ZERO,
                 extension: "simulator".to_owned(),
                 what: format!("{} more problems are not listed", self.more_problems),
+                last_lines: Vec::new(),
             });
         }
         Report {
@@ -102,7 +109,9 @@ impl Ledger {
             shutdowns: self.shutdowns.iter().cloned().collect(),
             telemetry: self.telemetry.values().cloned().collect(),
             freezes: self.freezes.values().cloned().collect(),
+            error_lines: self.error_lines.clone(),
             problems,
+            unused_faults,
             journal: journal.to_string(),
         }
     }

@@ -4,14 +4,17 @@ mod html;
 mod ledger;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::ledger::Ledger;
+use super::Fault;
 
-/// How an Init, an invocation or a restore ended, in Lambda's words.
+/// How an Init, an invocation or a restore ended, in Lambda's words. Extensions read it in telemetry as another type,
+/// [`telemetry::Status`](crate::telemetry::Status).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -91,31 +94,39 @@ pub struct Report {
     pub telemetry: Vec<TelemetryReport>,
     /// How extensions took being frozen, where that can be seen.
     pub freezes: Vec<FreezeReport>,
+    /// How many lines at ERROR each process logged by the framework's [`logging`](crate::logging), where there are any. What
+    /// the framework contains, such as an error of a hook, is no problem to Lambda, and is found there.
+    #[serde(rename = "errorLines")]
+    pub error_lines: BTreeMap<String, u64>,
     /// What an extension did wrong, or what went wrong with it, each once; of very many the first two hundred.
     pub problems: Vec<Problem>,
+    /// The faults that were asked for and have not happened, such as one of telemetry where nobody subscribed: the report
+    /// says nothing of how they are taken.
+    #[serde(rename = "unusedFaults", serialize_with = "as_texts")]
+    pub unused_faults: Vec<Fault>,
     /// The journal of calls, for a failed expectation.
     #[serde(skip)]
     pub(crate) journal: String,
 }
 
 impl Report {
-    /// Nothing was wrong with any extension. A function that fails is no extension's problem: see [`Totals::failed`].
+    /// Nothing was wrong with any extension. A function that fails is no extension's problem: see [`Totals::failed`]; nor is
+    /// a fault that never happened: see [`unused_faults`](Self::unused_faults).
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Fails a test unless nothing was wrong with any extension; returns the report, to go on with.
+    /// Fails a test unless nothing was wrong with any extension, and every [`Fault`] that was asked for happened: one that
+    /// did not has shown nothing. Returns the report, to go on with; to keep it, give it a name before this is called.
     ///
     /// # Panics
     ///
-    /// If there are problems; the message shows the report and the journal of calls.
+    /// If there are problems or unused faults; the message shows the report and the journal of calls.
     #[track_caller]
     pub fn expect_clean(&self) -> &Self {
-        assert!(
-            self.is_clean(),
-            "expected a life without problems, but:\n{self}\njournal:\n{}",
-            self.journal
-        );
+        let but = format!("but:\n{self}\njournal:\n{}", self.journal);
+        assert!(self.is_clean(), "expected a life without problems, {but}");
+        assert!(self.unused_faults.is_empty(), "expected that every fault happens, {but}");
         self
     }
 }
@@ -310,6 +321,12 @@ pub struct TelemetryReport {
     pub duplicates: u64,
     /// Records that never were delivered: the listener refused them eight times, was too slow for them, or was gone.
     pub lost: u64,
+    /// Those of them that were dropped because more came than the listener took. That is no problem of the extension's: no
+    /// listener takes a burst of any size.
+    pub dropped: u64,
+    /// Those of the lost ones that were still on their way at an end and that nobody is sure to get: lines that extensions wrote,
+    /// `platform.report`, and what was generated during the end.
+    pub lost_at_end: u64,
     /// Deliveries that failed and were tried again.
     pub failed_attempts: u64,
 }
@@ -351,10 +368,13 @@ pub struct Problem {
     /// When it was seen.
     #[serde(rename = "atMs", serialize_with = "as_millis")]
     pub at: Duration,
-    /// The extension it is about, or `runtime` where the function could not be started.
+    /// The extension it is about, or `runtime` where the function could not be started, or was never ready.
     pub extension: String,
     /// What happened, in a sentence that says what should be done instead where that is not plain.
     pub what: String,
+    /// Where a process ended as it should not: the last lines that it wrote, which usually say why.
+    #[serde(rename = "lastLines", skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
 }
 
 impl fmt::Display for Problem {
@@ -365,6 +385,10 @@ impl fmt::Display for Problem {
 
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(super::time::millis(*duration))
+}
+
+fn as_texts<S: Serializer>(faults: &[Fault], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(faults.iter().map(Fault::to_string))
 }
 
 fn as_optional_millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{InitReport, InvocationReport, Report, ShutdownReport, TelemetryReport};
+use super::{InitReport, InvocationReport, Report, ShutdownReport, Status, TelemetryReport};
 use crate::simulator::time::millis;
 
 /// Only so many invocations are shown one by one: the first, and the last.
@@ -23,6 +23,14 @@ impl fmt::Display for Report {
         for telemetry in &self.telemetry {
             write_telemetry(f, telemetry)?;
         }
+        for one in self.telemetry.iter().filter(|one| one.dropped > 0) {
+            writeln!(
+                f,
+                "Watch out: {} records for {} were dropped, because more came than its listener took. It should take a \
+                 batch before it works on it, ask for larger batches, or subscribe to less.",
+                one.dropped, one.extension
+            )?;
+        }
         for freeze in self.freezes.iter().filter(|one| one.busy > 0) {
             writeln!(
                 f,
@@ -30,6 +38,9 @@ impl fmt::Display for Report {
                  is stuck until the next invocation, or lost; it should ask when it is done.",
                 freeze.extension, freeze.busy, freeze.thawed
             )?;
+        }
+        for (extension, lines) in &self.error_lines {
+            writeln!(f, "Watch out: {extension} logged at ERROR, {lines}×. Lambda sees nothing of that.")?;
         }
         write_problems(f, self)
     }
@@ -39,8 +50,10 @@ fn ms(duration: Duration) -> String {
     format!("{:.1} ms", millis(duration))
 }
 
-fn optional_ms(duration: Option<Duration>) -> String {
-    duration.map_or_else(|| "never".to_owned(), ms)
+/// On Managed Instances nobody waits until the runtime asks again, so there is nothing to tell.
+pub(super) fn function_ms(one: &InvocationReport) -> String {
+    let otherwise = if one.status == Status::Success { "-" } else { "never" };
+    one.runtime.map_or_else(|| otherwise.to_owned(), ms)
 }
 
 fn after_ms(duration: Option<Duration>) -> String {
@@ -108,7 +121,7 @@ fn write_invocation(f: &mut fmt::Formatter<'_>, one: &InvocationReport, longest:
         "  {id:<10} {:<8} {:>11} {:>11} {:>11}   {}{error}",
         one.status.to_string(),
         ms(one.duration),
-        optional_ms(one.runtime),
+        function_ms(one),
         ms(one.longest_hold()),
         bar(one, longest)
     )
@@ -141,20 +154,43 @@ fn write_shutdown(f: &mut fmt::Formatter<'_>, shutdown: &ShutdownReport) -> fmt:
 }
 
 fn write_telemetry(f: &mut fmt::Formatter<'_>, one: &TelemetryReport) -> fmt::Result {
+    let lost = match (one.lost, one.lost_at_end) {
+        (lost, 0) => format!("{lost} lost"),
+        (lost, end) if lost == end => {
+            format!("{lost} lost (written at the end or by extensions: nobody is sure to get that)")
+        }
+        (lost, end) => format!(
+            "{lost} lost ({end} of them written at the end or by extensions: nobody is sure to get that)"
+        ),
+    };
     writeln!(
         f,
-        "Telemetry to {}: {} records in {} batches; {} late (after a freeze), {} twice, {} lost, {} failed attempts",
-        one.extension, one.delivered, one.batches, one.late, one.duplicates, one.lost, one.failed_attempts
+        "Telemetry to {}: {} records in {} batches; {} late (after a freeze), {} twice, {lost}, {} failed attempts",
+        one.extension, one.delivered, one.batches, one.late, one.duplicates, one.failed_attempts
     )
 }
 
 fn write_problems(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
+    if !report.unused_faults.is_empty() {
+        let faults: Vec<_> = report.unused_faults.iter().map(ToString::to_string).collect();
+        writeln!(f, "Faults that never happened, so that nothing is known of them: {}", faults.join(", "))?;
+    }
     if report.problems.is_empty() {
-        return writeln!(f, "No problems.");
+        return match report.totals.failed {
+            0 => writeln!(f, "No problems."),
+            failed => writeln!(
+                f,
+                "No problems of extensions, but of {} invocations {failed} failed.",
+                report.totals.invocations
+            ),
+        };
     }
     writeln!(f, "Problems:")?;
     for problem in &report.problems {
         writeln!(f, "  {:>10}  {problem}", ms(problem.at))?;
+        for line in &problem.last_lines {
+            writeln!(f, "  {:>10}  | {line}", "")?;
+        }
     }
     Ok(())
 }

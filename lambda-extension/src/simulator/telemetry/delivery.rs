@@ -57,7 +57,9 @@ async fn next_batch(core: &Core, subscriber: &Subscriber) -> Batch {
 fn tell_of_slowness(core: &Core, subscriber: &Subscriber) {
     let dropped = subscriber.take_dropped();
     let mut inner = core.lock();
-    inner.ledger.telemetry(&subscriber.name).lost += dropped.records;
+    let figures = inner.ledger.telemetry(&subscriber.name);
+    figures.lost += dropped.records;
+    figures.dropped += dropped.records;
     let (now, format, window) = (core.time.now_ms(), core.settings.log_format, inner.hub.window);
     subscriber.say_dropped(dropped, super::SLOW_CONSUMER, now, format, window);
 }

@@ -47,6 +47,8 @@ pub(crate) struct Lost {
     pub(crate) records: u64,
     /// Those of them that a careful extension would have got.
     pub(crate) avoidable: u64,
+    /// Those of them that were dropped, because the listener was slow.
+    pub(crate) dropped: u64,
 }
 
 impl Lost {
@@ -54,6 +56,7 @@ impl Lost {
         elements.into_iter().fold(Self::default(), |lost, element| Self {
             records: lost.records + 1,
             avoidable: lost.avoidable + u64::from(!element.comes_late),
+            ..lost
         })
     }
 }
@@ -237,6 +240,7 @@ impl Subscriber {
         Lost {
             records: waiting.records + on_the_way.records + dropped.records,
             avoidable: waiting.avoidable + on_the_way.avoidable,
+            dropped: dropped.records,
         }
     }
 
