@@ -8,7 +8,7 @@ use crate::{
     clock::Deadline,
     error::chain,
     event::{EventType, InvokeEvent, NextEvent, ShutdownEvent, ShutdownReason, TraceContext, lenient_ms},
-    id::AccountId,
+    id::{AccountId, FunctionArn, RequestId},
     lenient::{FromRaw, lenient},
     telemetry::{Buffering, Category, Protocol},
 };
@@ -126,10 +126,28 @@ pub(crate) enum Polled {
     Unknown(String),
 }
 
-/// The body of an event of either type: one pass over it, and half the code of one for each. Only its type has to be readable.
+/// The body of an event of either type: one pass over it, and half the code of one for each.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EventBody<'a> {
+    #[serde(borrow)]
+    event_type: Cow<'a, str>,
+    #[serde(default, deserialize_with = "lenient_ms")]
+    deadline_ms: u64,
+    #[serde(default)]
+    request_id: RequestId,
+    #[serde(default)]
+    invoked_function_arn: FunctionArn,
+    tracing: Option<TraceContext>,
+    #[serde(default)]
+    shutdown_reason: ShutdownReason,
+}
+
+/// The same where a field has a type that it should not have, which must not cost the event. This takes a second look at every
+/// field, so it is read only then.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OddEventBody<'a> {
     #[serde(borrow)]
     event_type: Cow<'a, str>,
     #[serde(default, deserialize_with = "lenient_ms")]
@@ -144,6 +162,19 @@ struct EventBody<'a> {
     shutdown_reason: Cow<'a, str>,
 }
 
+impl<'a> From<OddEventBody<'a>> for EventBody<'a> {
+    fn from(odd: OddEventBody<'a>) -> Self {
+        Self {
+            event_type: odd.event_type,
+            deadline_ms: odd.deadline_ms,
+            request_id: odd.request_id.into_owned().into(),
+            invoked_function_arn: odd.invoked_function_arn.into_owned().into(),
+            tracing: odd.tracing,
+            shutdown_reason: ShutdownReason::from(&*odd.shutdown_reason),
+        }
+    }
+}
+
 impl FromRaw<'_> for TraceContext {
     fn from_raw(raw: &str) -> Option<Self> {
         serde_json::from_str(raw).ok()
@@ -152,18 +183,19 @@ impl FromRaw<'_> for TraceContext {
 
 /// Reads the answer to a poll; `read` is how its deadline is to be read.
 pub(crate) fn read_event(body: &[u8], read: Deadline) -> Result<Polled, serde_json::Error> {
+    let event = serde_json::from_slice::<EventBody<'_>>(body);
+    let event = event.or_else(|_| serde_json::from_slice::<OddEventBody<'_>>(body).map(EventBody::from))?;
     let EventBody { event_type, deadline_ms, request_id, invoked_function_arn, tracing, shutdown_reason } =
-        serde_json::from_slice(body)?;
+        event;
     Ok(match &*event_type {
         "INVOKE" => Polled::Event(NextEvent::Invoke(InvokeEvent {
-            request_id: request_id.into_owned().into(),
+            request_id,
             deadline_ms,
-            invoked_function_arn: invoked_function_arn.into_owned().into(),
+            invoked_function_arn,
             tracing,
             read,
         })),
         "SHUTDOWN" => {
-            let shutdown_reason = ShutdownReason::from(&*shutdown_reason);
             Polled::Event(NextEvent::Shutdown(ShutdownEvent { shutdown_reason, deadline_ms, read }))
         }
         _ => Polled::Unknown(event_type.into_owned()),
