@@ -1,4 +1,4 @@
-# A function with the extension as a layer, for Terraform and OpenTofu. From this folder, after `examples/build basic`:
+# A function (function.zip) with the extension as a layer, for Terraform and OpenTofu. From here, after `examples/build basic`:
 #
 #   terraform init && terraform apply -var role=arn:aws:iam::123456789012:role/lambda
 
