@@ -7,14 +7,11 @@ use std::time::Duration;
 
 use super::command::base_name;
 use super::{Function, Report, Session, Simulator};
-
-/// Set for the process that is to be the extension.
-pub(crate) const GUEST: &str = "LAMBDA_EXTENSION_GUEST";
+use crate::config::{GUEST, SPEAK_OF_LAMBDA};
 
 /// What the caller's environment says about where this program runs.
 fn is_open(is_set: impl Fn(&str) -> bool) -> bool {
-    // In Lambda, or what says it is, there is no second Lambda; and a guest is never a host.
-    !["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT", GUEST].into_iter().any(is_set)
+    !SPEAK_OF_LAMBDA.into_iter().any(is_set)
 }
 
 /// Starts a local Lambda and runs this very program in it as the extension, if there is no Lambda around.
@@ -103,7 +100,7 @@ mod tests {
     #[test]
     fn the_door_is_open_only_where_nothing_speaks_of_lambda() {
         assert!(is_open(|_| false));
-        for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT", GUEST] {
+        for name in SPEAK_OF_LAMBDA {
             assert!(!is_open(|asked| asked == name), "{name}");
         }
     }

@@ -1,4 +1,5 @@
-//! The environment that a configuration is read from: address, name, kind of environment, and `argv[0]`.
+//! The environment that a configuration is read from: address, name, kind of environment, `argv[0]`, and what else
+//! speaks of Lambda.
 
 #![no_main]
 
@@ -11,10 +12,12 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let mut values = input.split(|byte| *byte == 0).map(|value| OsString::from_vec(value.to_vec()));
     let (address, name, kind, program) = (values.next(), values.next(), values.next(), values.next());
+    let speaks_of_lambda = values.next();
     let variable = |wanted: &str| match wanted {
         "AWS_LAMBDA_RUNTIME_API" => address.clone(),
         "LAMBDA_EXTENSION_NAME" => name.clone(),
         "AWS_LAMBDA_INITIALIZATION_TYPE" => kind.clone(),
+        "AWS_LAMBDA_FUNCTION_NAME" | "LAMBDA_TASK_ROOT" | "LAMBDA_EXTENSION_GUEST" => speaks_of_lambda.clone(),
         other => panic!("{other} is not documented"),
     };
     let text = address.as_ref().and_then(|address| address.to_str()).unwrap_or_default();
