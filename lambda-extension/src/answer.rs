@@ -29,7 +29,7 @@ impl fmt::Display for Url<'_> {
     }
 }
 
-/// What came of a subscription.
+/// What came of a subscription, from [`Client::subscribe`](crate::client::Client::subscribe), which has an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subscribed {

@@ -302,6 +302,21 @@ impl Client {
     /// Reports why the extension is about to exit, after its first [`next_event`](Self::next_event); otherwise like
     /// [`init_error`](Self::init_error).
     ///
+    /// ```no_run
+    /// use lambda_extension::client::Client;
+    /// use lambda_extension::{Error, ExtensionId, NextEvent};
+    ///
+    /// # fn write_down(_: NextEvent) -> std::io::Result<()> { Ok(()) }
+    /// # async fn example(client: Client, id: ExtensionId) -> Result<(), Error> {
+    /// let event = client.next_event(&id).await?;
+    /// if let Err(error) = write_down(event) {
+    ///     client.exit_error(&id, "Extension.DiskFull", &error).await?;
+    ///     return Err(error.into());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ExtensionError::Report`].

@@ -127,8 +127,10 @@ impl Config {
     /// [`ExtensionError::Config`] when `AWS_LAMBDA_RUNTIME_API` is missing or no address, or there is no name to be had.
     ///
     /// With the feature `simulator` this does not return where none of `AWS_LAMBDA_RUNTIME_API`, `AWS_LAMBDA_FUNCTION_NAME`,
-    /// `LAMBDA_TASK_ROOT` and `LAMBDA_EXTENSION_GUEST` is set: it runs the program
-    /// [under a local Lambda](crate::simulator::door) instead, and ends the process. So call it first thing in `main`.
+    /// `LAMBDA_TASK_ROOT` and `LAMBDA_EXTENSION_GUEST` is set: it runs the program under a local Lambda instead
+    #[cfg_attr(feature = "simulator", doc = "([`door`](crate::simulator::door))")]
+    #[cfg_attr(not(feature = "simulator"), doc = "(`simulator::door`)")]
+    /// and ends the process. So call it first thing in `main`.
     ///
     /// ```no_run
     /// use lambda_extension::{Config, Error, ErrorPolicy, InvokeEvent, extension_fn};

@@ -42,7 +42,8 @@
 //! | something between registering and running, or an internal extension | [`Config::register`], [`Config::internal`] |
 //! | to ask for a flush, or for what was counted, from a task of your own | [`Handle`] |
 //! | the calls without the loop | [`client::Client`] |
-//! | a test | `simulator::Simulator` |
+#![cfg_attr(feature = "simulator", doc = "| a test | [`simulator::Simulator`] |")]
+#![cfg_attr(not(feature = "simulator"), doc = "| a test | `simulator::Simulator` |")]
 //!
 //! The guide in the repository's `docs/` has pictures of every phase of a life, what each flush strategy costs, and the messages
 //! Lambda prints with their causes.
@@ -67,7 +68,7 @@
 //! | feature | default | what |
 //! |---|---|---|
 //! | `logging` | yes | [`logging`]: log lines as Lambda's logging configuration asks |
-//! | `logs` | no | [`client::Client::subscribe_logs`]: the legacy Logs API |
+//! | `logs` | no | `subscribe_logs` of [`client::Client`]: the legacy Logs API |
 //! | `simulator` | no | the local Lambda, and the program `lambda-sim` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs, clippy::unwrap_used)]

@@ -20,7 +20,21 @@ fn is_open(is_set: impl Fn(&str) -> bool) -> bool {
 /// code with which it should end: 0 if the extension behaved.
 ///
 /// It blocks, and can be called inside and outside of a tokio runtime. What stands before it in `main` runs in both
-/// processes.
+/// processes. [`Config::from_env`](crate::Config::from_env) calls it, so only a program with much to do before that needs it:
+///
+/// ```no_run
+/// use lambda_extension::simulator::door;
+/// use lambda_extension::{Error, InvokeEvent, extension_fn};
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Error> {
+///     if let Some(code) = door() {
+///         std::process::exit(code.into());
+///     }
+///     // … what should be done once, by the extension only.
+///     lambda_extension::run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })).await
+/// }
+/// ```
 #[must_use = "a program that has played host must not go on as a guest"]
 pub fn door() -> Option<u8> {
     if !is_open(|name| std::env::var_os(name).is_some()) {

@@ -116,6 +116,16 @@ impl fmt::Debug for Simulator {
 impl Simulator {
     /// Starts a local Lambda as most tests want it. See [`Simulator::builder`] for the others.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// let simulator = Simulator::start().await;
+    /// simulator.invoke("{}").await.expect_success();
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// If the loopback cannot be listened on, and outside of a tokio runtime with I/O and time.
@@ -124,6 +134,16 @@ impl Simulator {
     }
 
     /// A local Lambda with settings of its own, where those of [`start`](Self::start) will not do.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Function, Simulator};
+    ///
+    /// let simulator = Simulator::builder().function(Function::echo().logs("hello")).memory(512).start().await;
+    /// simulator.invoke("{}").await.expect_success();
+    /// # }
+    /// ```
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -139,6 +159,22 @@ impl Simulator {
     }
 
     /// The address of the APIs, `host:port`, as Lambda puts it into `AWS_LAMBDA_RUNTIME_API`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// use lambda_extension::client::Client;
+    /// use lambda_extension::EventType;
+    ///
+    /// let simulator = Simulator::start().await;
+    /// simulator.attach("by-hand");
+    /// let client = Client::new(&simulator.runtime_api()).unwrap();
+    /// let registration = client.register("by-hand", &[EventType::Invoke]).await.unwrap();
+    /// assert_eq!(registration.function_name, "simulated-function");
+    /// # }
+    /// ```
     pub fn runtime_api(&self) -> String {
         self.core.address.to_string()
     }
@@ -176,6 +212,22 @@ impl Simulator {
 
     /// As [`config`](Self::config), for an [internal](Config::internal) extension, which Lambda knows nothing of before it
     /// registers.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Route, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let extension = extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) });
+    /// tokio::spawn(simulator.internal_config("inside").run(extension));
+    /// // Lambda does not wait for an internal extension to register, so the test does.
+    /// simulator.call(|call| call.route == Some(Route::Register)).await;
+    /// let invocation = simulator.invoke("{}").await.expect_success();
+    /// assert_eq!(invocation.held[0].extension, "inside");
+    /// # }
+    /// ```
     pub fn internal_config(&self, name: impl Into<String>) -> Config {
         self.unattached_config().name(name).internal()
     }
@@ -217,6 +269,22 @@ impl Simulator {
     /// variables Lambda would set and those set on the command itself; nothing else of this process's environment.
     /// What it writes becomes telemetry of category `extension`. A program that cannot be started fails Init.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::process::Command;
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// // Where a test tries the extension of its own package, that is `env!("CARGO_BIN_EXE_my-extension")`.
+    /// let mut extension = Command::new("/bin/false");
+    /// extension.env("RUST_LOG", "debug");
+    /// let simulator = Simulator::start().await;
+    /// simulator.spawn(extension);
+    /// // This one exits before it has registered, and so there is no function.
+    /// simulator.invoke("{}").await.expect_error("Extension.Crash");
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// After the first invocation, and if there is an extension of that name already.
@@ -227,6 +295,22 @@ impl Simulator {
     }
 
     /// As [`spawn`](Self::spawn), under a name of its own: that of the launcher script, where there is one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::process::Command;
+    /// use lambda_extension::simulator::{Simulator, Status};
+    ///
+    /// let mut script = Command::new("sh");
+    /// script.args(["-c", "echo started by hand; exit 3"]);
+    /// let simulator = Simulator::start().await;
+    /// simulator.spawn_as("launcher", script);
+    /// assert_eq!(simulator.init().await, Status::Error);
+    /// let report = simulator.report();
+    /// assert_eq!(report.inits[0].extensions[0].name, "launcher");
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -241,6 +325,21 @@ impl Simulator {
     /// would kill the process, the task is aborted. It is made anew for every restart.
     ///
     /// It cannot be frozen; but telemetry is delivered to it only while the environment is awake.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let config = simulator.unattached_config().name("task");
+    /// simulator.spawn_fn("task", move || config.clone().run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })));
+    /// simulator.timeout().await.expect_timeout();
+    /// // The environment has ended with it. The next invocation makes another one, and the task anew.
+    /// simulator.invoke("{}").await.expect_success();
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -264,6 +363,25 @@ impl Simulator {
     /// It counts as gone when the connection over which it was told to shut down is closed, or when it has reported
     /// an error. A name that is attached already is left as it is.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{ShutdownReason, Simulator};
+    /// use lambda_extension::client::Client;
+    /// use lambda_extension::{EventType, NextEvent};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// simulator.attach("by-hand");
+    /// let client = Client::new(&simulator.runtime_api()).unwrap();
+    /// let id = client.register("by-hand", &[EventType::Shutdown]).await.unwrap().extension_id;
+    /// let polling = tokio::spawn(async move { client.next_event(&id).await });
+    /// simulator.init().await;
+    /// // The client is dropped with its event, which closes the connection.
+    /// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    /// assert!(matches!(polling.await.unwrap(), Ok(NextEvent::Shutdown(_))));
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// After the first invocation.
@@ -282,6 +400,17 @@ impl Simulator {
     ///
     /// Returns how Init went, at once where it is over already; `Error` also where the environment has ended since, and the
     /// next invocation, if there may be one, starts it again.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Simulator, Status};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// assert_eq!(simulator.init().await, Status::Success);
+    /// assert!(simulator.invoke("{}").await.init.is_none(), "it does not wait for Init any more");
+    /// # }
+    /// ```
     pub async fn init(&self) -> Status {
         self.core.init().await
     }
@@ -289,6 +418,18 @@ impl Simulator {
     /// Invokes the function and waits until it and every extension that was given the invocation asked for the next.
     ///
     /// On Managed Instances several can be under way at once, and only the function is waited for.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let invocation = simulator.invoke(r#"{"order":7}"#).await.expect_success();
+    /// assert_eq!(invocation.response.as_deref(), Some(&br#"{"order":7}"#[..]));
+    /// println!("held {:?} by extensions", invocation.longest_hold());
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -300,6 +441,18 @@ impl Simulator {
     /// An invocation whose function never answers: it takes the function's timeout, which ends the environment.
     /// The next invocation starts it again. On Managed Instances a timeout is reported, and nothing else happens.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// let simulator = Simulator::builder().timeout(Duration::from_millis(100)).start().await;
+    /// let invocation = simulator.timeout().await.expect_timeout();
+    /// assert!(invocation.duration >= Duration::from_millis(100));
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// After [`shutdown`](Self::shutdown).
@@ -309,6 +462,17 @@ impl Simulator {
 
     /// An invocation in which the function's process ends. The next invocation starts everything again.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// let simulator = Simulator::start().await;
+    /// simulator.crash().await.expect_error("Runtime.ExitError");
+    /// assert!(simulator.invoke("{}").await.expect_success().init.is_some(), "everything starts again");
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// After [`shutdown`](Self::shutdown).
@@ -317,6 +481,17 @@ impl Simulator {
     }
 
     /// With SnapStart: Init if there was none, the snapshot, and the restore, as far as extensions see them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Simulator, Status};
+    ///
+    /// let simulator = Simulator::builder().snap_start().start().await;
+    /// assert_eq!(simulator.restore().await, Status::Success);
+    /// simulator.invoke("{}").await.expect_success();
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -339,6 +514,19 @@ impl Simulator {
     /// Ends the environment as Lambda does, and tells what was seen of its life.
     ///
     /// An Init that is under way is finished first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{ShutdownReason, Simulator};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// simulator.invoke("{}").await.expect_success();
+    /// let report = simulator.shutdown(ShutdownReason::Spindown).await;
+    /// report.expect_clean();
+    /// assert_eq!(report.totals.invocations, 1);
+    /// # }
+    /// ```
     pub async fn shutdown(&self, reason: impl Into<ShutdownReason>) -> Report {
         let reason = reason.into();
         if matches!(self.core.lock().phase, Phase::Init) {
@@ -353,11 +541,57 @@ impl Simulator {
     // Looking and disturbing.
 
     /// Writes a line as the function would, outside of any invocation's own output.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    /// use lambda_extension::telemetry::{Batch, Category, Subscription};
+    /// use lambda_extension::{Error, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let reader = extension_fn(|batch: Batch| async move {
+    ///     batch.events().for_each(|event| println!("{:?}", event.record));
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let config = simulator.config("reader").telemetry(Subscription::new([Category::Function]));
+    /// tokio::spawn(config.run(reader));
+    /// simulator.init().await;
+    /// simulator.log("the function has nothing to do");
+    /// // Deliveries and the extension are awake with the next invocation.
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.delivered().await;
+    /// // Its line, and the platform's events that the framework asks for.
+    /// assert!(simulator.report().telemetry[0].delivered > 1);
+    /// # }
+    /// ```
     pub fn log(&self, line: impl AsRef<str>) {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 
     /// Writes a line of JSON as the function would; it is delivered as an object with [`LogFormat::Json`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{LogFormat, Simulator};
+    /// use lambda_extension::telemetry::{Batch, Category, LogLine, Record, Subscription};
+    /// use lambda_extension::{Error, extension_fn};
+    ///
+    /// let simulator = Simulator::builder().log_format(LogFormat::Json).start().await;
+    /// let reader = extension_fn(|batch: Batch| async move {
+    ///     for event in batch.events() {
+    ///         assert!(matches!(event.record, Record::Function(LogLine::Json(_))));
+    ///     }
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let config = simulator.config("reader").telemetry(Subscription::new([Category::Function]));
+    /// tokio::spawn(config.run(reader));
+    /// simulator.log_json(&serde_json::json!({"level": "INFO", "message": "paid"})).unwrap();
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.delivered().await;
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -370,18 +604,79 @@ impl Simulator {
 
     /// The port an extension has its telemetry delivered to, for a test that has something of its own to deliver; nothing
     /// where it has not subscribed, or not by HTTP.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    /// use lambda_extension::telemetry::{Batch, Category, Subscription};
+    /// use lambda_extension::{Error, extension_fn};
+    /// use tokio::net::TcpStream;
+    ///
+    /// let simulator = Simulator::start().await;
+    /// let reader = extension_fn(|batch: Batch| async move {
+    ///     batch.events().for_each(|event| println!("{:?}", event.record));
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let config = simulator.config("reader").telemetry(Subscription::new([Category::Function]));
+    /// tokio::spawn(config.run(reader));
+    /// simulator.init().await;
+    /// let port = simulator.telemetry_port("reader").expect("it has subscribed");
+    /// assert!(TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    /// # }
+    /// ```
     pub fn telemetry_port(&self, extension: &str) -> Option<u16> {
         self.core.lock().hub.http_port(extension)
     }
 
     /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start. If it never can,
     /// [`Report::expect_clean`] fails.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Fault, ShutdownReason, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// tokio::spawn(simulator.config("sturdy").run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })));
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.inject(Fault::UnknownEvent("TEATIME".to_owned()));
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+    /// # }
+    /// ```
     pub fn inject(&self, fault: Fault) {
         self.core.faults.add(fault);
     }
 
     /// Stops every process and all deliveries, as if everybody waited. Usually the simulator does it by itself; with
     /// [`Builder::without_freezing`] and on Managed Instances it does nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Function, Simulator};
+    /// use lambda_extension::telemetry::{Batch, Category, Subscription};
+    /// use lambda_extension::{Error, extension_fn};
+    ///
+    /// let simulator = Simulator::builder().function(Function::echo().logs("hello")).start().await;
+    /// let reader = extension_fn(|batch: Batch| async move {
+    ///     batch.events().for_each(|event| println!("{:?}", event.record));
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let config = simulator.config("reader").telemetry(Subscription::new([Category::Function]));
+    /// tokio::spawn(config.run(reader));
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.delivered().await;
+    /// simulator.freeze();
+    /// let delivered = simulator.report().telemetry[0].delivered;
+    /// simulator.log("written while everybody is frozen");
+    /// simulator.thaw();
+    /// simulator.delivered().await;
+    /// assert_eq!(simulator.report().telemetry[0].delivered, delivered + 1);
+    /// # }
+    /// ```
     pub fn freeze(&self) {
         self.core.freeze();
     }
@@ -393,15 +688,50 @@ impl Simulator {
 
     /// Waits until every telemetry record that was generated so far has been delivered or given up. It would wait
     /// for ever in a frozen environment, so that is thawed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Function, Simulator};
+    /// use lambda_extension::telemetry::{Batch, Category, Subscription};
+    /// use lambda_extension::{Error, extension_fn};
+    ///
+    /// let simulator = Simulator::builder().function(Function::echo().logs("hello")).start().await;
+    /// let reader = extension_fn(|batch: Batch| async move {
+    ///     batch.events().for_each(|event| println!("{:?}", event.record));
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let config = simulator.config("reader").telemetry(Subscription::new([Category::Function]));
+    /// tokio::spawn(config.run(reader));
+    /// simulator.invoke("{}").await.expect_success();
+    /// simulator.delivered().await;
+    /// // Its line, and the platform's events that the framework asks for.
+    /// assert!(simulator.report().telemetry[0].delivered > 1);
+    /// # }
+    /// ```
     pub async fn delivered(&self) {
         self.core.thaw();
         self.core.lock().hub.flush();
         self.core.until(|inner| inner.hub.is_idle().then_some(())).await;
     }
 
-    /// Waits until a call is in the journal that `wanted` accepts, and returns it. Earlier calls count, too.
+    /// Waits until a call is in the journal that `wanted` accepts, and returns it. Earlier calls count, too; a poll comes
+    /// into it when it is answered.
     ///
     /// `wanted` looks at calls only: it is asked while the simulator holds its lock, and must not call the simulator.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Route, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// tokio::spawn(simulator.config("caller").run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })));
+    /// let call = simulator.call(|call| call.route == Some(Route::Register)).await;
+    /// assert_eq!(call.who, "caller");
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
@@ -422,22 +752,76 @@ impl Simulator {
 
     /// The state Lambda's books have an extension in, such as `Ready` while a poll is parked; nothing for one they do
     /// not know.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// assert_eq!(simulator.state("waiting"), None);
+    /// tokio::spawn(simulator.config("waiting").run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })));
+    /// simulator.init().await;
+    /// assert_eq!(simulator.state("waiting"), Some("Ready"));
+    /// # }
+    /// ```
     pub fn state(&self, extension: &str) -> Option<&'static str> {
         let inner = self.core.lock();
         inner.env.agents().iter().find(|agent| agent.name == extension).map(|agent| agent.state.name())
     }
 
     /// The calls so far, of a long run the last ones.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::{Route, Simulator};
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// tokio::spawn(simulator.config("caller").run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })));
+    /// simulator.invoke("{}").await.expect_success();
+    /// let polls = simulator.calls().iter().filter(|call| call.route == Some(Route::Next)).count();
+    /// assert_eq!(polls, 1, "the one that waits for the next event is not answered yet");
+    /// # }
+    /// ```
     pub fn calls(&self) -> Vec<Call> {
         self.core.lock().journal.calls().cloned().collect()
     }
 
     /// The journal of calls and of what Lambda did, as text, a line each.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    /// use lambda_extension::{Error, InvokeEvent, extension_fn};
+    ///
+    /// let simulator = Simulator::start().await;
+    /// tokio::spawn(simulator.config("caller").run(extension_fn(|_: InvokeEvent| async { Ok::<_, Error>(()) })));
+    /// simulator.init().await;
+    /// assert!(simulator.journal().contains("POST /2020-01-01/extension/register -> 200"));
+    /// # }
+    /// ```
     pub fn journal(&self) -> String {
         self.core.lock().journal.to_string()
     }
 
     /// What was seen so far; [`shutdown`](Self::shutdown) returns it too.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use lambda_extension::simulator::Simulator;
+    ///
+    /// let simulator = Simulator::start().await;
+    /// simulator.invoke("{}").await.expect_success();
+    /// let report = simulator.report();
+    /// assert_eq!(report.totals.invocations, 1);
+    /// println!("{report}");
+    /// # }
+    /// ```
     pub fn report(&self) -> Report {
         let inner = self.core.lock();
         inner.ledger.report(self.core.faults.left(), &inner.journal)

@@ -61,13 +61,15 @@ pub(crate) fn draw(figures: &Comparison, cost: &BuildCost) -> String {
     let mut svg = format!(
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="What an extension costs, ours and others">
 <style>
-text {{ font: 12px sans-serif; fill: #333 }}
-.title {{ font-weight: bold }}
+svg {{ --card: #fff; --text: #24292f; --ours: #d9480f; --theirs: #8c959f }}
+@media (prefers-color-scheme: dark) {{ svg {{ --card: #161b22; --text: #e6edf3; --ours: #f0883e; --theirs: #6e7681 }} }}
+text {{ font: 12px system-ui, sans-serif; fill: var(--text) }}
+.title {{ font-weight: 600 }}
 .name {{ text-anchor: end }}
-.ours {{ fill: #d9480f }}
-.theirs {{ fill: #9aa5b1 }}
+.ours {{ fill: var(--ours) }}
+.theirs {{ fill: var(--theirs) }}
 </style>
-<rect width="100%" height="100%" fill="white"/>
+<rect width="100%" height="100%" rx="6" style="fill:var(--card)"/>
 "#
     );
     let mut top = 0;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use object::elf::{DT_NEEDED, EM_AARCH64, EM_X86_64};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::Endianness;
+use object::{Endianness, Object};
 
 /// Processors that Lambda has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +61,7 @@ pub(crate) struct Binary {
     pub(crate) architecture: Architecture,
     /// The oldest glibc that has all it needs; `None` where it needs none.
     pub(crate) glibc: Option<Glibc>,
+    pub(crate) has_debug_information: bool,
     libraries: Vec<String>,
 }
 
@@ -124,7 +125,8 @@ impl Binary {
         if !has_loader && !libraries.is_empty() {
             return Err(Unfit::Library);
         }
-        Ok(Self { architecture, glibc, libraries, bytes })
+        let has_debug_information = elf.has_debug_symbols();
+        Ok(Self { architecture, glibc, has_debug_information, libraries, bytes })
     }
 
     /// The shared libraries it needs beyond those that come with glibc and gcc.

@@ -109,6 +109,9 @@ fn check(path: &Path, binary: &Binary, amazon_linux: AmazonLinux) -> Result<(), 
             ));
         }
     }
+    if binary.has_debug_information {
+        println!("{path}: has debug information, which Lambda has no use for; build it with `--release`, and strip it");
+    }
     for library in binary.libraries_lambda_may_lack() {
         println!("{path}: needs {library} too, which Lambda may not have; a layer can bring it in lib/");
     }

@@ -51,6 +51,7 @@ fn a_layer_for_one_architecture_is_the_binary_and_nothing_else() {
         assert!(run.status.success(), "{}", text(&run.stderr));
         assert!(said.contains(&format!("a layer for {architecture}, ")), "{said}");
         assert!(said.contains(" of 250 MB unpacked"), "{said}");
+        assert_eq!(said.contains("has debug information"), cfg!(debug_assertions), "{said}");
         let archive = folder.path().join(format!("watcher-{architecture}.zip"));
         assert_eq!(files(&archive), [("extensions/watcher".to_owned(), 0o755)]);
         let mut packed = Vec::new();
