@@ -252,6 +252,9 @@ pub trait Extension: Send {
 
 /// What a type of extension registers for and subscribes to, where nobody says otherwise: the answer of [`Extension::defaults`].
 ///
+/// How an extension flushes, and what it may hold an invocation for, is for whoever runs it to say: [`Config::flush`](crate::Config::flush), or
+/// `flush` of the attribute [`main`](macro@crate::main).
+///
 /// ```
 /// use lambda_extension::telemetry::{Category, Subscription};
 /// use lambda_extension::{Defaults, EventType};

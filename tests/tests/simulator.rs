@@ -48,6 +48,17 @@ async fn deadlines_follow_paused_time() {
     assert!((55_000..=60_000).contains(&ahead), "the deadline was stated {ahead} ms ahead");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_extension_that_never_asks_holds_its_invocation_to_the_end() {
+    let simulator = Simulator::builder().timeout(Duration::from_secs(60)).start().await;
+    let mut extension = RawExtension::register(&simulator, "watcher", &BOTH).await;
+    let (invocation, _) = tokio::join!(simulator.invoke("{}"), extension.next());
+    let invocation = invocation.expect_timeout();
+    assert_eq!((invocation.held[0].extension.as_str(), invocation.held[0].asked), ("watcher", None));
+    assert!(invocation.longest_hold() >= Duration::from_secs(59), "{invocation}");
+    assert_eq!(simulator.report().totals.held, invocation.longest_hold());
+}
+
 #[tokio::test]
 async fn an_extension_that_holds_on_makes_the_invocation_longer() {
     let simulator = Simulator::start().await;

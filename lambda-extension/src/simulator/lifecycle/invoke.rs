@@ -1,5 +1,6 @@
 //! One invocation: everybody gets it at once, and it lasts until the slowest asked for the next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,6 +223,8 @@ impl Core {
             event_id: inner.random.uuid(),
         };
         let mut released = inner.env.release(EventKind::Invoke, &event);
+        let given = inner.env.agents().iter().filter(|agent| agent.wants(EventKind::Invoke));
+        begun.given = given.map(|agent| agent.name.clone()).collect();
         // A function that hangs is one that takes its payload and is never heard of: it need not even take it.
         if fate != Fate::Hang {
             let invoke = Invoke { request_id: begun.request_id.clone(), answer };
@@ -247,7 +250,7 @@ impl Core {
         let cold = ready.init.filter(|_| !ready.suppressed);
         inner.say_report(self, begun, &progress, status, error_type.as_deref(), duration, cold, ended);
         let runtime = progress.runtime_next.map(|next| next.saturating_duration_since(progress.sent));
-        let held = inner.held(&progress, ended);
+        let held = held(&begun.given, &progress, ended);
         let report = InvocationReport {
             request_id: begun.request_id.clone(),
             status,
@@ -302,7 +305,7 @@ impl Inner {
             asked: Default::default(),
         });
         self.note(core, format!("invocation {request_id} begins"));
-        Begun { request_id, sent, trace, odd_end: None }
+        Begun { request_id, sent, trace, given: BTreeSet::new(), odd_end: None }
     }
 
     fn leave_invocation(&mut self, request_id: &str) -> Progress {
@@ -317,28 +320,6 @@ impl Inner {
 
     fn has_answered(&mut self, request_id: &str) -> bool {
         self.progress_of(request_id).is_some_and(|progress| progress.outcome.is_some())
-    }
-
-    fn held(&self, progress: &Progress, ended: Instant) -> Vec<Held> {
-        self.env
-            .agents()
-            .iter()
-            .filter(|agent| agent.wants(EventKind::Invoke))
-            .map(|agent| agent.name.clone())
-            .chain(progress.asked.keys().cloned())
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .map(|extension| {
-                let asked = progress.asked.get(&extension);
-                let until = asked.copied().unwrap_or(ended);
-                let beyond = progress.runtime_next.map(|done| until.saturating_duration_since(done));
-                Held {
-                    asked: asked.map(|asked| asked.saturating_duration_since(progress.sent)),
-                    beyond_runtime: beyond.unwrap_or_default(),
-                    extension,
-                }
-            })
-            .collect()
     }
 
     /// An extension that did not ask in time failed an invocation whose function had finished.
@@ -362,4 +343,23 @@ impl Inner {
             );
         }
     }
+}
+
+/// How long each extension held an invocation; one that never asked for the next event did until the end.
+fn held(given: &BTreeSet<String>, progress: &Progress, ended: Instant) -> Vec<Held> {
+    // An internal extension may have registered only meanwhile.
+    let extensions: BTreeSet<_> = given.iter().chain(progress.asked.keys()).collect();
+    extensions
+        .into_iter()
+        .map(|extension| {
+            let asked = progress.asked.get(extension);
+            let until = asked.copied().unwrap_or(ended);
+            let beyond = progress.runtime_next.map(|done| until.saturating_duration_since(done));
+            Held {
+                extension: extension.clone(),
+                asked: asked.map(|asked| asked.saturating_duration_since(progress.sent)),
+                beyond_runtime: beyond.unwrap_or_default(),
+            }
+        })
+        .collect()
 }
