@@ -111,10 +111,16 @@ impl FromStr for Fault {
             (route, value) if value.starts_with("slow:") => {
                 Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?))
             }
-            (route, status) if !status.is_empty() => match status.parse() {
-                Ok(status @ 100..=599) => Self::Status(route.parse()?, status),
-                _ => return Err(unknown(text)),
-            },
+            (route, status) if status.starts_with(|first: char| first.is_ascii_digit()) => {
+                match status.parse() {
+                    Ok(status @ 100..=599) => Self::Status(route.parse()?, status),
+                    _ => {
+                        return Err(format!(
+                            "`{status}` in the fault `{text}` should be an HTTP status, 100 to 599"
+                        ));
+                    }
+                }
+            }
             _ => return Err(unknown(text)),
         })
     }
@@ -208,6 +214,14 @@ mod tests {
             "oversized-batch=-5",
         ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_none_is_named() {
+        for status in ["999", "5xx"] {
+            let refused = format!("next={status}").parse::<Fault>().unwrap_err();
+            assert!(refused.starts_with(&format!("`{status}` in the fault `next={status}`")), "{refused}");
         }
     }
 

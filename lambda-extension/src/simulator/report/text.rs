@@ -146,7 +146,7 @@ fn write_shutdown(f: &mut fmt::Formatter<'_>, shutdown: &ShutdownReport) -> fmt:
         let how = match (one.killed, one.was_told) {
             (true, _) => "killed, its time was up".to_owned(),
             (false, true) => format!("gone after {}: {}", ms(one.took), one.ended),
-            (false, false) => format!("not subscribed to SHUTDOWN: {}", one.ended),
+            (false, false) => format!("not told of SHUTDOWN: {}", one.ended),
         };
         writeln!(f, "  {:<24} {how}", one.name)?;
     }
