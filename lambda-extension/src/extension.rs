@@ -320,7 +320,9 @@ impl Defaults {
 /// });
 /// # let _ = lambda_extension::run(extension);
 /// ```
-pub fn extension_fn<F, E, Fut, Err>(function: F) -> ExtensionFn<F, E>
+// Of a type that names `F`, a future that holds it has to show again that `Err` is fit, which the compiler then asks for every lifetime
+// (rust-lang/rust#64552): it would refuse `spawn(async { config.run(extension_fn(|event| …)).await })`.
+pub fn extension_fn<F, E, Fut, Err>(function: F) -> impl Extension + fmt::Debug
 where
     F: FnMut(E) -> Fut + Send,
     E: HandlerEvent,
@@ -330,8 +332,7 @@ where
     ExtensionFn { function, event: PhantomData }
 }
 
-/// What [`extension_fn`] makes of a function.
-pub struct ExtensionFn<F, E> {
+struct ExtensionFn<F, E> {
     function: F,
     event: PhantomData<fn(E)>,
 }

@@ -109,7 +109,7 @@ pub use event::{
     EventType, FlushEvent, FlushReason, InvokeEvent, NextEvent, RestoreEvent, ShutdownEvent, ShutdownReason,
     TraceContext,
 };
-pub use extension::{Defaults, Extension, ExtensionFn, HandlerEvent, extension_fn};
+pub use extension::{Defaults, Extension, HandlerEvent, extension_fn};
 pub use flush::FlushStrategy;
 pub use handle::{Handle, Metrics};
 pub use id::{AccountId, ExtensionId, FunctionArn, RequestId};

@@ -19,7 +19,14 @@ async fn main() -> Result<(), Error> {
         registered.run(Quiet).await?;
         Ok::<_, Error>(())
     });
+    // Whether this compiles depends on what `extension_fn` says of its type.
+    let closure = tokio::spawn(async {
+        let extension = extension_fn(async |_: InvokeEvent| Ok::<_, Error>(()));
+        Config::from_env()?.run(extension).await?;
+        Ok::<_, Error>(())
+    });
     function.await??;
+    closure.await??;
     value.await??;
     registered.await?
 }
