@@ -30,9 +30,9 @@ impl<'a> Scanner<'a> {
         self.at = at;
     }
 
-    /// Reads these very bytes.
-    pub(crate) fn literally(&mut self, bytes: &str) -> Option<()> {
-        self.text.as_bytes()[self.at..].starts_with(bytes.as_bytes()).then(|| self.at += bytes.len())
+    /// Reads these very bytes. As their number is known, they are compared by the word and not by a call.
+    pub(crate) fn literally<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
+        (self.text.as_bytes()[self.at..].first_chunk()? == bytes).then(|| self.at += N)
     }
 
     /// The next byte that is no white space; it is not read yet.
@@ -134,7 +134,15 @@ fn string(text: &[u8], mut at: usize) -> Option<usize> {
     }
     at += 1;
     loop {
-        at += plain(&text[at..]);
+        // A word of memory at a time, as most bytes of a string need no look at each.
+        if let Some(word) = text.get(at..)?.first_chunk() {
+            let special = special(u64::from_le_bytes(*word));
+            if special == 0 {
+                at += word.len();
+                continue;
+            }
+            at += special.trailing_zeros() as usize / 8;
+        }
         match *text.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at = escape(text, at)?,
@@ -145,29 +153,17 @@ fn string(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// How many bytes of a string need no look at each, a word of memory at a time.
-#[inline]
-fn plain(text: &[u8]) -> usize {
-    let (words, _) = text.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let special = special(u64::from_le_bytes(*word));
-        if special != 0 {
-            return index * 8 + special.trailing_zeros() as usize / 8;
-        }
-    }
-    words.len() * 8
-}
-
 /// Sets the highest bit of each byte that a string cannot hold as it is: quotes, backslashes and control characters. Bits
 /// above the lowest one that is set mean nothing, because the subtractions borrow.
 #[inline]
 fn special(word: u64) -> u64 {
     const EACH: u64 = u64::from_le_bytes([1; 8]);
-    let zero = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes;
-    let quote = zero(word ^ (EACH * b'"' as u64));
-    let backslash = zero(word ^ (EACH * b'\\' as u64));
-    let control = word.wrapping_sub(EACH * b' ' as u64) & !word;
-    (quote | backslash | control) & (EACH * 0x80)
+    // With this bit flipped a quote comes next to the control characters, and these stay among themselves.
+    const FLIPPED: u8 = 0b10;
+    let each = |byte: u8| EACH * u64::from(byte);
+    let quote_or_control = (word ^ each(FLIPPED)).wrapping_sub(each((b'"' ^ FLIPPED) + 1));
+    let backslash = (word ^ each(b'\\')).wrapping_sub(EACH);
+    (quote_or_control | backslash) & !word & each(0x80)
 }
 
 #[inline]
