@@ -20,17 +20,9 @@ use crate::{
     handle::Handle,
     say,
     telemetry::Subscription,
+    variables::{INITIALIZATION_TYPE, NAME, RUNTIME_API, SPEAK_OF_LAMBDA},
 };
 
-const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
-const INITIALIZATION_TYPE: &str = "AWS_LAMBDA_INITIALIZATION_TYPE";
-const NAME: &str = "LAMBDA_EXTENSION_NAME";
-/// Set for the process that a local Lambda starts as the extension.
-pub(crate) const GUEST: &str = "LAMBDA_EXTENSION_GUEST";
-/// Where one of them is set, no local Lambda is started: in Lambda, or what says it is, there is no second one, and a
-/// guest is never a host.
-pub(crate) const SPEAK_OF_LAMBDA: [&str; 4] =
-    [RUNTIME_API, "AWS_LAMBDA_FUNCTION_NAME", "LAMBDA_TASK_ROOT", GUEST];
 /// Where Lambda's own API listens, in the network that extensions share with it.
 const RUNTIME_API_PORT: u16 = 9001;
 

@@ -1,16 +1,12 @@
-//! Running the user's code so that nothing it does ends the process.
+//! Calling the hooks so that nothing they do ends the process.
 
 use std::{
-    any::Any,
-    cell::{Cell, RefCell},
-    mem,
-    panic::{self, AssertUnwindSafe, PanicHookInfo},
     pin::Pin,
-    sync::Once,
     task::{Context, Poll},
 };
 
 use crate::{
+    contain::{caught_by_itself, contain, drop_contained},
     error::{Error, Hook, HookError, chain},
     event::{FlushEvent, InvokeEvent, RestoreEvent, ShutdownEvent},
     extension::Extension,
@@ -71,7 +67,7 @@ impl<T, F: Future<Output = Result<T, Error>>> Future for Contained<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(future) = &mut self.future else { return Poll::Pending };
         let polled = contain(|| future.as_mut().poll(context));
-        if let Some(caught) = LAST_PANIC.take() {
+        if let Some(caught) = caught_by_itself() {
             // Nobody else tells of it: no error comes of it, and the process's own panic hook was not called.
             say::error(format_args!("a hook caught a panic itself: {caught}"));
         }
@@ -97,30 +93,6 @@ impl<F> Drop for Contained<F> {
     }
 }
 
-/// Drops a value of the user's, whose destructor may panic.
-pub(crate) fn drop_contained<T>(value: T) -> Result<(), HookError> {
-    contain(|| drop(value))
-}
-
-/// Runs code of the user's, and turns a panic into an error that says what it said and where.
-pub(crate) fn contain<T>(run: impl FnOnce() -> T) -> Result<T, HookError> {
-    remember_panics();
-    let outer = CONTAINING.replace(true);
-    LAST_PANIC.set(None);
-    // A hook that panicked may leave its extension half changed; whether to go on with it is its author's choice, who
-    // has `ErrorPolicy::Exit` for the other.
-    let result = panic::catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
-        let error = LAST_PANIC.take().unwrap_or_else(|| panicked(&*payload, None));
-        // It is the user's too. What its destructor panics with is left alone, or there would be no end to it.
-        if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            mem::forget(another);
-        }
-        error
-    });
-    CONTAINING.set(outer);
-    result
-}
-
 /// An error of the user's, unless that panics when it is told: then this is what there is to tell.
 fn fit_to_tell(error: Error) -> HookError {
     match contain(|| drop(chain(&*error))) {
@@ -132,46 +104,12 @@ fn fit_to_tell(error: Error) -> HookError {
     }
 }
 
-thread_local! {
-    /// Whether this thread runs code whose panics are ours to report.
-    static CONTAINING: Cell<bool> = const { Cell::new(false) };
-    static LAST_PANIC: RefCell<Option<HookError>> = const { RefCell::new(None) };
-}
-
-/// Where a panic happened is known only to the process's panic hook, so we add ours before the one that is set. It
-/// keeps silent about contained panics, since their error says the same, and leaves all others to the one before.
-fn remember_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let previous = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            // With `panic = "abort"` this is the last that is heard of the process.
-            if CONTAINING.get() && cfg!(panic = "unwind") {
-                let error = remembered(info);
-                LAST_PANIC.set(Some(error));
-            } else {
-                previous(info);
-            }
-        }));
-    });
-}
-
-fn remembered(info: &PanicHookInfo<'_>) -> HookError {
-    panicked(info.payload(), info.location().map(ToString::to_string))
-}
-
-fn panicked(payload: &(dyn Any + Send), location: Option<String>) -> HookError {
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "(a panic without a text)".to_owned());
-    HookError::Panicked { message, location }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        panic,
+        sync::{Arc, Mutex},
+    };
 
     use tracing::{
         Event, Metadata, Subscriber,

@@ -82,6 +82,7 @@ pub mod client;
 mod clock;
 mod config;
 mod connection;
+mod contain;
 mod error;
 mod event;
 mod extension;
@@ -101,6 +102,7 @@ mod say;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;
+mod variables;
 mod wire;
 
 pub use config::{Config, ErrorPolicy};

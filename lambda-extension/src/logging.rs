@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::{
     config,
     logging::line::{Format, Line},
+    variables,
 };
 
 /// Sends `tracing` events to stderr, one line each, marked with the extension's name:
@@ -49,8 +50,8 @@ pub fn init() {
 #[inline(never)]
 pub(crate) fn init_as(name: Option<&str>) {
     let name = name.map(ToOwned::to_owned).or_else(config::name_from_env).unwrap_or_default();
-    let level = level(env::var("AWS_LAMBDA_LOG_LEVEL").as_deref().unwrap_or_default());
-    let json = env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json"));
+    let level = level(env::var(variables::LOG_LEVEL).as_deref().unwrap_or_default());
+    let json = env::var(variables::LOG_FORMAT).is_ok_and(|format| format.eq_ignore_ascii_case("json"));
     let format = if json { Format::Json } else { Format::Text };
     // An error means that somebody else has set a subscriber, which is theirs to choose.
     let _ = tracing::subscriber::set_global_default(subscriber(&name, level, format, io::stderr));

@@ -8,7 +8,7 @@
 
 use std::fmt::Arguments;
 
-use crate::hook::contain;
+use crate::contain::contain;
 
 /// Something did not work, and the extension goes on with less.
 #[inline(never)]

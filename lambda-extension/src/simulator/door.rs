@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::command::base_name;
 use super::{Function, Report, Session, Simulator};
-use crate::config::{GUEST, SPEAK_OF_LAMBDA};
+use crate::variables::{GUEST, SPEAK_OF_LAMBDA};
 
 /// What the caller's environment says about where this program runs.
 fn is_open(is_set: impl Fn(&str) -> bool) -> bool {
