@@ -41,7 +41,7 @@ impl Simulator {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 
-    /// Writes a line of JSON as the function would; it is delivered as an object with [`LogFormat::Json`].
+    /// Writes a line of JSON as the function would; it is delivered as an object with [`LogFormat::Json`](super::LogFormat::Json).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -101,7 +101,7 @@ impl Simulator {
         self.core.lock().hub.http_port(extension)
     }
 
-    /// Lets something go wrong the next time it can; [`Builder::fault`] does the same from the start. If it never can,
+    /// Lets something go wrong the next time it can; [`Builder::fault`](super::Builder::fault) does the same from the start. If it never can,
     /// [`Report::expect_clean`] fails.
     ///
     /// ```
@@ -123,7 +123,7 @@ impl Simulator {
     }
 
     /// Stops every process and all deliveries, as if everybody waited. Usually the simulator does it by itself; with
-    /// [`Builder::without_freezing`] and on Managed Instances it does nothing.
+    /// [`Builder::without_freezing`](super::Builder::without_freezing) and on Managed Instances it does nothing.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
