@@ -41,7 +41,8 @@ impl Simulator {
         self.core.lock().line(&self.core, LineCategory::Function, line.as_ref());
     }
 
-    /// Writes a line of JSON as the function would; it is delivered as an object with [`LogFormat::Json`](super::LogFormat::Json).
+    /// Writes a line of JSON as the function would; with [`LogFormat::Json`](super::LogFormat::Json) it is delivered as an
+    /// object.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -101,8 +102,8 @@ impl Simulator {
         self.core.lock().hub.http_port(extension)
     }
 
-    /// Lets something go wrong the next time it can; [`Builder::fault`](super::Builder::fault) does the same from the start. If it never can,
-    /// [`Report::expect_clean`] fails.
+    /// Lets something go wrong the next time it can; [`Builder::fault`](super::Builder::fault) does the same from the start. If
+    /// it never can, [`Report::expect_clean`] fails.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

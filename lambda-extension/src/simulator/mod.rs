@@ -94,6 +94,29 @@ pub use self::settings::{InitializationType, LogFormat, Schema, ShutdownReason};
 /// need no sleeping. Where extension and simulator share one current-thread runtime, tokio's paused time works.
 ///
 /// Dropping it kills what it started and stays silent.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use lambda_extension::simulator::{ShutdownReason, Simulator};
+/// use lambda_extension::{Error, Extension, InvokeEvent};
+///
+/// struct Printer;
+///
+/// impl Extension for Printer {
+///     async fn on_invoke(&mut self, event: InvokeEvent) -> Result<(), Error> {
+///         println!("{event}");
+///         Ok(())
+///     }
+/// }
+///
+/// let simulator = Simulator::start().await;
+/// let running = tokio::spawn(simulator.config("printer").run(Printer));
+/// simulator.invoke("{}").await.expect_success();
+/// simulator.shutdown(ShutdownReason::Spindown).await.expect_clean();
+/// running.await.unwrap().unwrap();
+/// # }
+/// ```
 pub struct Simulator {
     core: Arc<Core>,
     server: AbortHandle,
