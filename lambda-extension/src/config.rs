@@ -75,14 +75,22 @@ pub(crate) enum Initialization {
 /// the configuration by value, so an `if` works:
 ///
 /// ```
-/// use lambda_extension::{Config, ErrorPolicy, EventType};
+/// use std::time::Duration;
+///
+/// use lambda_extension::telemetry::{Category, Subscription};
+/// use lambda_extension::{Config, ErrorPolicy, FlushStrategy};
 ///
 /// # fn main() -> Result<(), lambda_extension::ExtensionError> {
-/// let mut config = Config::new("127.0.0.1:9001")?.name("my-extension");
+/// let mut config = Config::new("127.0.0.1:9001")?
+///     .name("my-extension")
+///     .telemetry(Subscription::new([Category::Function]))
+///     .flush(FlushStrategy::Periodic(Duration::from_secs(10)))
+///     .max_hold(Duration::from_millis(500))
+///     .init_timeout(Duration::from_secs(5));
 /// if cfg!(debug_assertions) {
 ///     config = config.on_error(ErrorPolicy::Exit);
 /// }
-/// # let _ = config.events([EventType::Invoke]);
+/// assert_eq!(config.extension_name(), "my-extension");
 /// # Ok(())
 /// # }
 /// ```
@@ -266,6 +274,21 @@ impl Config {
     /// Managed Instances. It must be registered before the runtime asks for its first invocation, and it must go on asking
     /// for events, or it holds every invocation to its timeout: after a failure it stays as a no-op under either
     /// policy.
+    ///
+    /// ```no_run
+    /// use lambda_extension::{Config, Error, InvokeEvent, extension_fn};
+    ///
+    /// # async fn serve_the_function() -> Result<(), Error> { Ok(()) }
+    /// # async fn example() -> Result<(), Error> {
+    /// let registered = Config::from_env()?.name("inside").internal().register().await?;
+    /// tokio::spawn(registered.run(extension_fn(async |event: InvokeEvent| {
+    ///     println!("{event}");
+    ///     Ok::<_, Error>(())
+    /// })));
+    /// // Only now the function's runtime, in the same process.
+    /// serve_the_function().await
+    /// # }
+    /// ```
     pub fn internal(mut self) -> Self {
         self.kind = Kind::Internal;
         self

@@ -125,6 +125,14 @@ impl Batch {
     }
 
     /// The events independent of the batch, for tasks and combinators that cannot take borrowed ones. Allocates.
+    ///
+    /// ```
+    /// use lambda_extension::telemetry::{Batch, Event};
+    ///
+    /// let batch = Batch::from_json(r#"[{"time":"","type":"function","record":"kept"}]"#);
+    /// let kept: Vec<Event<'static>> = batch.into_events().collect();
+    /// assert_eq!(kept[0].record.kind(), "function");
+    /// ```
     pub fn into_events(self) -> impl Iterator<Item = Event<'static>> + Send {
         self.events().map(Event::into_static).collect::<Vec<_>>().into_iter()
     }
