@@ -125,7 +125,8 @@ impl Inner {
         match self.phase {
             Phase::Invoke => {
                 if let Some(progress) = self.progress.last_mut() {
-                    progress.asked.entry(name.to_owned()).or_insert(now);
+                    // An internal extension may have registered only meanwhile.
+                    progress.asked.entry(name.to_owned()).or_default().get_or_insert(now);
                 }
             }
             _ => drop(self.init.ready.entry(name.to_owned()).or_insert(now)),

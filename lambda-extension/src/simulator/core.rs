@@ -45,8 +45,8 @@ pub(crate) struct Progress {
     pub(crate) responded: Option<Instant>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) runtime_next: Option<Instant>,
-    /// When each extension asked for the next event.
-    pub(crate) asked: BTreeMap<String, Instant>,
+    /// When each extension that was given it asked for the next event; `None` as long as it has not.
+    pub(crate) asked: BTreeMap<String, Option<Instant>>,
 }
 
 /// What Init is waiting for, and when it came.

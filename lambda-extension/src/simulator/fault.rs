@@ -85,8 +85,14 @@ impl FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |value: &str| format!("`{value}` in the fault `{text}` should be a whole number");
-        let number = |value: &str| value.parse::<u64>().map_err(|_| wrong(value) + ", 0 or more");
+        let wrong =
+            |value: &str, should_be: &str| format!("`{value}` in the fault `{text}` should be {should_be}");
+        let number =
+            |value: &str| value.parse::<u64>().map_err(|_| wrong(value, "a whole number, 0 or more"));
+        let status = |value: &str| match value.parse() {
+            Ok(status @ 100..=599) => Ok(status),
+            _ => Err(wrong(value, "an HTTP status, 100 to 599")),
+        };
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         Ok(match (name, value) {
             ("malformed-batch", "") => Self::MalformedBatch,
@@ -101,7 +107,7 @@ impl FromStr for Fault {
             ("oversized-batch", bytes) => {
                 Self::OversizedBatch(usize::try_from(number(bytes)?).unwrap_or(usize::MAX))
             }
-            ("clock-jump", by) => Self::ClockJump(by.parse().map_err(|_| wrong(by))?),
+            ("clock-jump", by) => Self::ClockJump(by.parse().map_err(|_| wrong(by, "a whole number"))?),
             ("unknown-record", word) if !word.is_empty() => Self::UnknownRecord(word.to_owned()),
             ("unknown-event", word) if !word.is_empty() => Self::UnknownEvent(word.to_owned()),
             ("unknown-reason", word) if !word.is_empty() => Self::UnknownReason(word.to_owned()),
@@ -111,15 +117,8 @@ impl FromStr for Fault {
             (route, value) if value.starts_with("slow:") => {
                 Self::Slow(route.parse()?, Duration::from_millis(number(&value[5..])?))
             }
-            (route, status) if status.starts_with(|first: char| first.is_ascii_digit()) => {
-                match status.parse() {
-                    Ok(status @ 100..=599) => Self::Status(route.parse()?, status),
-                    _ => {
-                        return Err(format!(
-                            "`{status}` in the fault `{text}` should be an HTTP status, 100 to 599"
-                        ));
-                    }
-                }
+            (route, value) if value.starts_with(|first: char| first.is_ascii_digit()) => {
+                Self::Status(route.parse()?, status(value)?)
             }
             _ => return Err(unknown(text)),
         })

@@ -108,10 +108,10 @@ impl<'a> Head<'a> {
 
     /// Its type; empty if that is missing.
     pub(crate) fn kind(self) -> Cow<'a, str> {
-        match <&[u8; 10]>::try_from(&self.body.bytes()[self.fields.kind.range()]) {
-            Ok(FUNCTION) => Cow::Borrowed("function"),
-            _ => text(self.json(self.fields.kind)),
+        if self.body.bytes()[self.fields.kind.range()] == *FUNCTION {
+            return Cow::Borrowed("function");
         }
+        text(self.json(self.fields.kind))
     }
 
     /// Its record, as JSON text.

@@ -1,6 +1,5 @@
 //! One invocation: everybody gets it at once, and it lasts until the slowest asked for the next.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,7 +223,10 @@ impl Core {
         };
         let mut released = inner.env.release(EventKind::Invoke, &event);
         let given = inner.env.agents().iter().filter(|agent| agent.wants(EventKind::Invoke));
-        begun.given = given.map(|agent| agent.name.clone()).collect();
+        let unasked = given.map(|agent| (agent.name.clone(), None)).collect();
+        if let Some(progress) = inner.progress_of(&begun.request_id) {
+            progress.asked = unasked;
+        }
         // A function that hangs is one that takes its payload and is never heard of: it need not even take it.
         if fate != Fate::Hang {
             let invoke = Invoke { request_id: begun.request_id.clone(), answer };
@@ -250,7 +252,7 @@ impl Core {
         let cold = ready.init.filter(|_| !ready.suppressed);
         inner.say_report(self, begun, &progress, status, error_type.as_deref(), duration, cold, ended);
         let runtime = progress.runtime_next.map(|next| next.saturating_duration_since(progress.sent));
-        let held = held(&begun.given, &progress, ended);
+        let held = held(&progress, ended);
         let report = InvocationReport {
             request_id: begun.request_id.clone(),
             status,
@@ -305,7 +307,7 @@ impl Inner {
             asked: Default::default(),
         });
         self.note(core, format!("invocation {request_id} begins"));
-        Begun { request_id, sent, trace, given: BTreeSet::new(), odd_end: None }
+        Begun { request_id, sent, trace, odd_end: None }
     }
 
     fn leave_invocation(&mut self, request_id: &str) -> Progress {
@@ -346,14 +348,12 @@ impl Inner {
 }
 
 /// How long each extension held an invocation; one that never asked for the next event did until the end.
-fn held(given: &BTreeSet<String>, progress: &Progress, ended: Instant) -> Vec<Held> {
-    // An internal extension may have registered only meanwhile.
-    let extensions: BTreeSet<_> = given.iter().chain(progress.asked.keys()).collect();
-    extensions
-        .into_iter()
-        .map(|extension| {
-            let asked = progress.asked.get(extension);
-            let until = asked.copied().unwrap_or(ended);
+fn held(progress: &Progress, ended: Instant) -> Vec<Held> {
+    progress
+        .asked
+        .iter()
+        .map(|(extension, asked)| {
+            let until = asked.unwrap_or(ended);
             let beyond = progress.runtime_next.map(|done| until.saturating_duration_since(done));
             Held {
                 extension: extension.clone(),

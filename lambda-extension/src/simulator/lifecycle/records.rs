@@ -1,6 +1,5 @@
 //! What telemetry says of an invocation.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,8 +19,6 @@ pub(super) struct Begun {
     pub(super) request_id: String,
     pub(super) sent: Instant,
     pub(super) trace: Option<String>,
-    /// The extensions that were given it.
-    pub(super) given: BTreeSet<String>,
     /// Its `platform.runtimeDone` is told already, or is not to be told as usual.
     pub(super) odd_end: Option<Fault>,
 }
